@@ -1,0 +1,63 @@
+# Builds, runs and tests Orch. "make help" lists the targets.
+
+VERSION ?= 0.1.0-dev
+BIN     := bin
+GO      ?= go
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+PLUGINS := $(notdir $(wildcard cmd/plugins/*))
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+.PHONY: build
+build: host plugins devserver ## build the host, its plugins and the embedded Temporal server into bin/
+
+.PHONY: host
+host:
+	$(BUILD) -o $(BIN)/host ./cmd/host
+
+.PHONY: plugins
+plugins: $(PLUGINS:%=plugin-%) plugin-greeter
+
+.PHONY: $(PLUGINS:%=plugin-%)
+$(PLUGINS:%=plugin-%): plugin-%:
+	$(BUILD) -o $(BIN)/plugins/$* ./cmd/plugins/$*
+
+.PHONY: plugin-greeter
+plugin-greeter:
+	cd examples/greeter-go && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$(BIN)/plugins/greeter .
+
+.PHONY: devserver
+devserver: ## build the embedded Temporal server (a few minutes the first time)
+	cd devserver && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../$(BIN)/devserver .
+
+.PHONY: run
+run: build ## build everything and run the first service on the embedded Temporal
+	sh examples/quickstart/run.sh
+
+.PHONY: test
+test: build ## run all tests; those that need Docker say so when it is missing
+	sh .ci/test.sh
+
+.PHONY: images
+images: ## build the images that the tests and the quickstart need
+	$(MAKE) -C images
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, import rules
+	sh .ci/lint.sh
+
+.PHONY: generate
+generate: ## generate the wire code (needs protoc) and the configuration reference
+	$(GO) generate ./...
+
+.PHONY: bench bench-plugin
+bench: bench-plugin ## measure against the alternatives and write bench/results.json
+bench-plugin: build
+	$(GO) run ./bench/plugin
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN)

@@ -1,0 +1,120 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/orch-host/orch/hostcore/plugin"
+	"github.com/orch-host/orch/sdk/pluginv1"
+)
+
+// attempt is one running attempt as the host sees it.
+type attempt struct {
+	ctx      context.Context
+	logger   *slog.Logger
+	service  string
+	info     activity.Info
+	instance *plugin.Instance
+	started  time.Time
+	details  []any // latest heartbeat details; only Execute's goroutine touches them
+
+	mu       sync.Mutex
+	progress *pluginv1.Progress
+}
+
+func newAttempt(ctx context.Context, b *Bridge, service string, info activity.Info, i *plugin.Instance) *attempt {
+	return &attempt{ctx: ctx, logger: b.o.Logger, service: service, info: info, instance: i, started: time.Now()}
+}
+
+// lastHeartbeat is what the attempt before stored; it stays the latest until
+// the plugin stores something newer.
+func (a *attempt) lastHeartbeat() []*pluginv1.Payload {
+	if !activity.HasHeartbeatDetails(a.ctx) {
+		return nil
+	}
+	var raw converter.RawValue
+	if err := activity.GetHeartbeatDetails(a.ctx, &raw); err != nil {
+		a.log(slog.LevelWarn, "the heartbeat details of the attempt before cannot be read", "error", err)
+		return nil
+	}
+	a.details = []any{raw}
+	return []*pluginv1.Payload{{Metadata: raw.Payload().GetMetadata(), Data: raw.Payload().GetData()}}
+}
+
+// Heartbeat implements plugin.Events.
+func (a *attempt) Heartbeat(details []*pluginv1.Payload) {
+	if len(details) > 0 {
+		a.details = rawValues(details)
+	}
+	activity.RecordHeartbeat(a.ctx, a.details...)
+}
+
+func rawValues(payloads []*pluginv1.Payload) []any {
+	values := make([]any, len(payloads))
+	for i, p := range payloads {
+		values[i] = converter.NewRawValue(&commonpb.Payload{Metadata: p.GetMetadata(), Data: p.GetData()})
+	}
+	return values
+}
+
+// Progress implements plugin.Events.
+func (a *attempt) Progress(p *pluginv1.Progress) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.progress = p
+}
+
+// Log implements plugin.Events.
+func (a *attempt) Log(l *pluginv1.Log) {
+	level := slog.LevelInfo
+	_ = level.UnmarshalText([]byte(l.GetLevel())) // an unknown level is logged as info
+	attrs := make([]any, 0, 2*len(l.GetFields())+2)
+	for k, v := range l.GetFields() {
+		attrs = append(attrs, k, v)
+	}
+	if l.GetDropped() > 0 {
+		attrs = append(attrs, "dropped_before", l.GetDropped())
+	}
+	a.log(level, l.GetMessage(), attrs...)
+}
+
+func (a *attempt) log(level slog.Level, msg string, attrs ...any) {
+	m := a.instance.Manifest
+	a.logger.With(
+		"service", a.service, "workflow_id", a.info.WorkflowExecution.ID, "activity", a.info.ActivityType.Name,
+		"attempt", a.info.Attempt, "plugin", m.GetName(), "version", m.GetVersion(),
+	).Log(a.ctx, level, msg, attrs...)
+}
+
+// Running is an attempt as people see it.
+type Running struct {
+	Service    string    `json:"service,omitempty"`
+	WorkflowID string    `json:"workflow_id"`
+	RunID      string    `json:"run_id"`
+	Activity   string    `json:"activity"`
+	ActivityID string    `json:"activity_id"`
+	Attempt    int32     `json:"attempt"`
+	Plugin     string    `json:"plugin"`
+	Version    string    `json:"version"`
+	Started    time.Time `json:"started"`
+	Message    string    `json:"message,omitempty"`
+	Done       int64     `json:"done,omitempty"`
+	Total      int64     `json:"total,omitempty"`
+}
+
+func (a *attempt) snapshot() Running {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return Running{
+		Service: a.service, WorkflowID: a.info.WorkflowExecution.ID, RunID: a.info.WorkflowExecution.RunID,
+		Activity: a.info.ActivityType.Name, ActivityID: a.info.ActivityID, Attempt: a.info.Attempt,
+		Plugin: a.instance.Manifest.GetName(), Version: a.instance.Manifest.GetVersion(), Started: a.started,
+		Message: a.progress.GetMessage(), Done: a.progress.GetDone(), Total: a.progress.GetTotal(),
+	}
+}

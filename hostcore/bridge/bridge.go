@@ -1,0 +1,223 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/orch-host/orch/hostcore/plugin"
+	"github.com/orch-host/orch/hostcore/router"
+	"github.com/orch-host/orch/sdk/pluginv1"
+)
+
+// Options are the parts of a bridge.
+type Options struct {
+	Router *router.Router
+	Board  *Board
+	Logger *slog.Logger
+	// Expected says whether some plugin that is not ready now offers the
+	// activity, so that waiting for it makes sense. Nil: never.
+	Expected func(activity string) bool
+	// AwaitRoute is how long an attempt waits for an expected plugin. Default 30 s.
+	AwaitRoute time.Duration
+	// Grace is how long a cancelled attempt may clean up. Default 10 s.
+	Grace time.Duration
+}
+
+// Bridge hands activity attempts to plugins.
+type Bridge struct{ o Options }
+
+// New makes a bridge.
+func New(o Options) *Bridge {
+	if o.AwaitRoute <= 0 {
+		o.AwaitRoute = 30 * time.Second
+	}
+	if o.Grace <= 0 {
+		o.Grace = 10 * time.Second
+	}
+	if o.Expected == nil {
+		o.Expected = func(string) bool { return false }
+	}
+	if o.Board == nil {
+		o.Board = NewBoard()
+	}
+	return &Bridge{o: o}
+}
+
+// handler is the dynamic activity of one queue. When its worker stops, attempts
+// have until finish before they are asked to give up.
+func (b *Bridge) handler(service string, finish time.Duration) func(context.Context, converter.EncodedValues) (converter.RawValue, error) {
+	return func(ctx context.Context, args converter.EncodedValues) (converter.RawValue, error) {
+		out, err := b.execute(ctx, service, finish, args)
+		if err != nil {
+			return converter.RawValue{}, err
+		}
+		return converter.NewRawValue(out), nil
+	}
+}
+
+func (b *Bridge) execute(ctx context.Context, service string, finish time.Duration, args converter.EncodedValues) (*commonpb.Payload, error) {
+	info := activity.GetInfo(ctx)
+	name := info.ActivityType.Name
+	input, err := rawPayloads(args)
+	if err != nil {
+		return nil, temporal.NewNonRetryableApplicationError("the activity's arguments cannot be decoded: "+err.Error(), typeUndecodable, err)
+	}
+	route, err := b.acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer route.Instance.Release()
+	a := newAttempt(ctx, b, service, info, route.Instance)
+	b.o.Board.add(a)
+	defer b.o.Board.remove(a)
+	start := &pluginv1.Start{
+		Activity: name, Input: input, LastHeartbeat: a.lastHeartbeat(),
+		IdempotencyKey: info.WorkflowExecution.RunID + "/" + info.ActivityID,
+		Info: &pluginv1.Info{
+			WorkflowId: info.WorkflowExecution.ID, RunId: info.WorkflowExecution.RunID, ActivityId: info.ActivityID,
+			Attempt: info.Attempt, TaskQueue: info.TaskQueue, Namespace: info.Namespace, Service: service,
+			HeartbeatTimeout: durationpb.New(info.HeartbeatTimeout),
+		},
+	}
+	if info.WorkflowType != nil {
+		start.Info.WorkflowType = info.WorkflowType.Name
+	}
+	if !info.Deadline.IsZero() {
+		start.Info.Remaining = durationpb.New(time.Until(info.Deadline))
+	}
+	soft, stop := softContext(ctx, finish)
+	defer stop()
+	result, err := route.Instance.Execute(context.WithoutCancel(ctx), soft, start, func() pluginv1.Cancel_Reason { return cancelReason(ctx) }, b.o.Grace, a)
+	if err != nil {
+		return nil, a.verdict(ctx, soft, err)
+	}
+	if len(result.GetOutput()) == 0 {
+		return &commonpb.Payload{Metadata: map[string][]byte{converter.MetadataEncoding: []byte(converter.MetadataEncodingNil)}}, nil
+	}
+	out := result.GetOutput()[0]
+	return &commonpb.Payload{Metadata: out.GetMetadata(), Data: out.GetData()}, nil
+}
+
+// softContext ends when the attempt should clean up: it was cancelled, its time
+// is over, or the worker has been stopping for as long as finish.
+func softContext(ctx context.Context, finish time.Duration) (context.Context, context.CancelFunc) {
+	soft, cancel := context.WithCancel(ctx)
+	stopping := activity.GetWorkerStopChannel(ctx)
+	go func() {
+		select {
+		case <-stopping:
+		case <-soft.Done():
+			return
+		}
+		timer := time.NewTimer(finish)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-soft.Done():
+		}
+	}()
+	return soft, cancel
+}
+
+// cancelReason tells the plugin why.
+func cancelReason(ctx context.Context) pluginv1.Cancel_Reason {
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return pluginv1.Cancel_WORKER_STOP
+	case errors.Is(cause, activity.ErrActivityPaused):
+		return pluginv1.Cancel_PAUSED
+	case errors.Is(cause, context.DeadlineExceeded):
+		return pluginv1.Cancel_TIMEOUT
+	}
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return pluginv1.Cancel_WORKER_STOP
+	default:
+		return pluginv1.Cancel_REQUESTED
+	}
+}
+
+// acquire finds the plugin, waiting for one that is expected back.
+func (b *Bridge) acquire(ctx context.Context, name string) (router.Route, error) {
+	if route, ok := b.o.Router.Acquire(name); ok {
+		return route, nil
+	}
+	if b.o.Expected(name) {
+		stop := beat(ctx)
+		wait, cancel := context.WithTimeout(ctx, b.o.AwaitRoute)
+		route, ok := b.o.Router.Await(wait, name)
+		cancel()
+		stop()
+		if ok {
+			return route, nil
+		}
+		if ctx.Err() != nil {
+			return router.Route{}, ctx.Err()
+		}
+	}
+	return router.Route{}, unavailable(name, b.o.Expected(name), b.o.Router.Activities())
+}
+
+// beat records empty heartbeats until stopped, so that a wait is not taken for
+// a dead worker.
+func beat(ctx context.Context) (stop func()) {
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		t := time.NewTicker(time.Second)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				activity.RecordHeartbeat(ctx)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-over }
+}
+
+// rawPayloads takes the arguments as they are, decoded by the worker's codec.
+func rawPayloads(args converter.EncodedValues) ([]*pluginv1.Payload, error) {
+	n := len(converter.GetPayloads(args).GetPayloads())
+	if n == 0 {
+		return nil, nil
+	}
+	raw := make([]converter.RawValue, n)
+	into := make([]any, n)
+	for i := range raw {
+		into[i] = &raw[i]
+	}
+	if err := args.Get(into...); err != nil {
+		return nil, err
+	}
+	out := make([]*pluginv1.Payload, n)
+	for i, r := range raw {
+		out[i] = &pluginv1.Payload{Metadata: r.Payload().GetMetadata(), Data: r.Payload().GetData()}
+	}
+	return out, nil
+}
+
+// unavailable names what could have been meant.
+func unavailable(name string, expected bool, offered []string) error {
+	msg := "no plugin on this host offers the activity \"" + name + "\""
+	if expected {
+		msg = "the plugin that offers the activity \"" + name + "\" is not ready; see host plugin list"
+	} else if len(offered) > 0 {
+		msg += "; offered are: " + strings.Join(offered, ", ")
+	}
+	return temporal.NewApplicationErrorWithOptions(msg, typeUnavailable, temporal.ApplicationErrorOptions{NextRetryDelay: 2 * time.Second})
+}
+
+var _ plugin.Events = (*attempt)(nil)

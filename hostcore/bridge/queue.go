@@ -1,0 +1,204 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+)
+
+const (
+	// defaultConcurrency is how many attempts a queue runs at once when the
+	// service sets no limit.
+	defaultConcurrency = 200
+	// lostAfter is how long a needed plugin may be away (a restart) before the
+	// polls that are under way are taken back too.
+	lostAfter = 3 * time.Second
+	// heartbeatThrottle is how often heartbeats, and with them cancellations,
+	// travel to and from the server.
+	heartbeatThrottle = time.Second
+)
+
+// QueueOptions describe the worker of one task queue.
+type QueueOptions struct {
+	Service        string
+	TaskQueue      string
+	Client         client.Client // of the queue's namespace
+	MaxConcurrency int           // attempts at once; 0: 200
+	Register       func(worker.Registry)
+	// Missing lists what must be there before activities are polled, by name; it
+	// is asked again whenever the routes change. Nil: nothing is needed.
+	Missing     func() []string
+	StopTimeout time.Duration // how long running attempts may finish on Stop; default 30 s
+}
+
+// Queue polls one task queue.
+type Queue struct {
+	b    *Bridge
+	o    QueueOptions
+	stop context.CancelFunc
+	done chan struct{}
+
+	mu    sync.Mutex
+	fault error
+}
+
+// Open starts polling a task queue. It returns when the first worker has
+// started; later faults of the worker are met with a new one.
+func (b *Bridge) Open(ctx context.Context, o QueueOptions) (*Queue, error) {
+	if o.MaxConcurrency <= 0 {
+		o.MaxConcurrency = defaultConcurrency
+	}
+	if o.StopTimeout <= 0 {
+		o.StopTimeout = 30 * time.Second
+	}
+	q := &Queue{b: b, o: o, done: make(chan struct{})}
+	w, err := q.start()
+	if err != nil {
+		return nil, fmt.Errorf("poll task queue %s: %w", o.TaskQueue, err)
+	}
+	ctx, q.stop = context.WithCancel(ctx)
+	go q.run(ctx, w)
+	return q, nil
+}
+
+// polling is one started worker.
+type polling struct {
+	worker.Worker
+	gate  *gate
+	fatal chan error
+}
+
+func (q *Queue) start() (*polling, error) {
+	p := &polling{gate: newGate(q.o.MaxConcurrency), fatal: make(chan error, 1)}
+	tuner, err := q.tuner(p.gate)
+	if err != nil {
+		return nil, err
+	}
+	p.Worker = worker.New(q.o.Client, q.o.TaskQueue, worker.Options{
+		Tuner:                            tuner,
+		WorkerStopTimeout:                q.o.StopTimeout,
+		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
+		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
+		DeadlockDetectionTimeout:         5 * time.Second,
+		OnFatalError: func(err error) {
+			select {
+			case p.fatal <- err:
+			default:
+			}
+		},
+	})
+	if q.o.Register != nil {
+		q.o.Register(p.Worker)
+	}
+	p.RegisterDynamicActivity(q.b.handler(q.o.Service, max(0, q.o.StopTimeout-q.b.o.Grace)), activity.DynamicRegisterOptions{})
+	p.gate.set(q.ready())
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (q *Queue) tuner(g *gate) (worker.WorkerTuner, error) {
+	fixed, err := worker.NewFixedSizeSlotSupplier(1000)
+	if err != nil {
+		return nil, err
+	}
+	return worker.NewCompositeTuner(worker.CompositeTunerOptions{
+		WorkflowSlotSupplier: fixed, ActivitySlotSupplier: g, LocalActivitySlotSupplier: fixed,
+		NexusSlotSupplier: fixed, SessionActivitySlotSupplier: fixed,
+	})
+}
+
+func (q *Queue) ready() bool { return len(q.Missing()) == 0 }
+
+// Missing is what keeps the queue from polling activities.
+func (q *Queue) Missing() []string {
+	if q.o.Missing == nil {
+		return nil
+	}
+	return q.o.Missing()
+}
+
+// run keeps the gate at what the router says and replaces the worker when a
+// needed plugin stays away or the worker has failed.
+func (q *Queue) run(ctx context.Context, p *polling) {
+	defer close(q.done)
+	var stopping sync.WaitGroup
+	defer stopping.Wait()
+	lost := time.NewTimer(lostAfter)
+	lost.Stop()
+	open := q.ready()
+	for {
+		changed := q.b.o.Router.Changed()
+		if now := q.ready(); now != open {
+			open = now
+			p.gate.set(open)
+			if open {
+				lost.Stop()
+			} else {
+				lost.Reset(lostAfter)
+			}
+		}
+		var reason error
+		select {
+		case <-ctx.Done():
+			p.Stop()
+			return
+		case <-changed:
+			continue
+		case <-lost.C:
+			if q.ready() {
+				continue
+			}
+		case reason = <-p.fatal:
+			q.b.o.Logger.Error("the worker of a task queue failed and is replaced", "service", q.o.Service, "task_queue", q.o.TaskQueue, "error", reason)
+		}
+		old := p
+		stopping.Go(old.Stop) // ends its polls at once and waits for what runs
+		next, ok := q.replace(ctx)
+		if !ok {
+			return
+		}
+		p = next
+		p.gate.set(q.ready())
+		open = q.ready()
+	}
+}
+
+// replace starts a new worker, trying until it works or ctx ends.
+func (q *Queue) replace(ctx context.Context) (*polling, bool) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		p, err := q.start()
+		q.mu.Lock()
+		q.fault = err
+		q.mu.Unlock()
+		if err == nil {
+			return p, true
+		}
+		q.b.o.Logger.Log(ctx, slog.LevelWarn, "a task queue cannot be polled; trying again", "service", q.o.Service, "task_queue", q.o.TaskQueue, "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
+}
+
+// Fault is why the queue is not polled now; nil when it is.
+func (q *Queue) Fault() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.fault
+}
+
+// Stop ends polling, lets running attempts finish and returns.
+func (q *Queue) Stop() {
+	q.stop()
+	<-q.done
+}

@@ -1,0 +1,69 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/orch-host/orch/hostcore/plugin"
+	"github.com/orch-host/orch/hostcore/supervisor"
+	"github.com/orch-host/orch/hostcore/trust"
+)
+
+// LockAll describes every binary in the plugin folders, trusted or not, as
+// entries of a lock file. Files that cannot be plugins are reported.
+func (c *Catalog) LockAll(ctx context.Context) (*trust.Lock, []supervisor.Refusal) {
+	open := New(c.o)
+	open.o.Verify = nil
+	defer open.Close()
+	binaries, refusals := open.Find(ctx)
+	l := &trust.Lock{}
+	for _, b := range binaries {
+		l.Plugins = append(l.Plugins, locked(b))
+	}
+	return l, refusals
+}
+
+func locked(b plugin.Binary) trust.Locked {
+	return trust.Locked{Name: b.Manifest.GetName(), Version: b.Manifest.GetVersion(), SHA256: b.Digest, Size: b.Size, File: filepath.Base(b.Source)}
+}
+
+// Verified is how one file in the plugin folder compares with the lock file.
+type Verified struct {
+	Path   string `json:"path"`
+	Digest string `json:"digest,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+// VerifyAll compares the plugin folders with the lock file without starting
+// anything.
+func (c *Catalog) VerifyAll() ([]Verified, error) {
+	paths, refusals := c.paths()
+	var all []Verified
+	failed := len(refusals)
+	for _, r := range refusals {
+		all = append(all, Verified{Path: r.Path, Error: r.Err.Error()})
+	}
+	for _, path := range paths {
+		v := Verified{Path: path}
+		entry, err := c.o.Store.Add(path)
+		if err == nil {
+			v.Digest = entry.Digest
+			if c.o.Verify != nil {
+				err = c.o.Verify(entry, path)
+			}
+		}
+		if err != nil {
+			v.Error = err.Error()
+			failed++
+		}
+		all = append(all, v)
+	}
+	if failed > 0 {
+		return all, fmt.Errorf("%d of %d files may not run: %w", failed, len(all), errUntrusted)
+	}
+	return all, nil
+}
+
+var errUntrusted = errors.New("see the errors above")

@@ -1,0 +1,168 @@
+// Package connection makes Temporal clients from the configuration. The
+// ecosystem's own client configuration (TEMPORAL_* variables, temporal.toml
+// profiles) is read first; what orch.toml sets goes before it.
+package connection
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/orch-host/orch/config"
+)
+
+// dialTimeout bounds the first contact with the server.
+const dialTimeout = 5 * time.Second
+
+// Clients holds one client per namespace over one connection.
+type Clients struct {
+	options client.Options
+	mu      sync.Mutex
+	base    client.Client
+	open    map[string]client.Client
+}
+
+// UnreachableError says that no Temporal server answered.
+type UnreachableError struct {
+	Address  string
+	Embedded bool
+	Err      error
+}
+
+func (e *UnreachableError) Error() string {
+	fix := "check temporal.address (and temporal.tls) in orch.toml"
+	if e.Embedded {
+		fix = "the embedded server runs inside the host: start it with \"host\" or \"host run\""
+	}
+	return fmt.Sprintf("no Temporal server answers at %s: %s (%v)", e.Address, fix, shortest(e.Err))
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// shortest is the innermost error, which says what happened without the layers.
+func shortest(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
+
+// Dial connects to the server that cfg names. The address that was used is
+// c.Options().HostPort.
+func Dial(ctx context.Context, cfg config.Temporal, set func(path string) bool, logger *slog.Logger) (*Clients, error) {
+	o, err := Options(cfg, set)
+	if err != nil {
+		return nil, err
+	}
+	o.Logger = sdklog.NewStructuredLogger(logger)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	base, err := client.DialContext(ctx, o)
+	if err != nil {
+		return nil, &UnreachableError{Address: o.HostPort, Embedded: cfg.Mode == config.ModeEmbedded, Err: err}
+	}
+	return &Clients{options: o, base: base, open: map[string]client.Client{o.Namespace: base}}, nil
+}
+
+// Options are the client options for cfg; set says which keys of orch.toml the
+// user has set.
+func Options(cfg config.Temporal, set func(path string) bool) (client.Options, error) {
+	o := client.Options{HostPort: cfg.Address, Namespace: cfg.Namespace}
+	if cfg.Mode == config.ModeEmbedded {
+		return o, nil // its own server: nothing from outside applies
+	}
+	o, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFilePath: cfg.ConfigFile, ConfigFileProfile: cfg.Profile})
+	if err != nil {
+		return o, fmt.Errorf("read the Temporal client configuration (temporal.profile %q): %w", cfg.Profile, err)
+	}
+	if o.HostPort == "" || set("temporal.address") {
+		o.HostPort = cfg.Address
+	}
+	if o.Namespace == "" || set("temporal.namespace") {
+		o.Namespace = cfg.Namespace
+	}
+	if !cfg.APIKey.IsZero() {
+		key, err := cfg.APIKey.Resolve()
+		if err != nil {
+			return o, fmt.Errorf("temporal.api_key: %w", err)
+		}
+		o.Credentials = client.NewAPIKeyStaticCredentials(key)
+	}
+	if cfg.UseTLS() {
+		if o.ConnectionOptions.TLS, err = tlsConfig(cfg.TLS); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func tlsConfig(t config.TLS) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("temporal.tls: load the client certificate %s with key %s: %w", t.CertFile, t.KeyFile, err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("temporal.tls.ca_file: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("temporal.tls.ca_file: %s holds no PEM certificate", t.CAFile)
+		}
+	}
+	return c, nil
+}
+
+// Address is where the server answers.
+func (c *Clients) Address() string { return c.options.HostPort }
+
+// For is the client of a namespace; "" is the default one.
+func (c *Clients) For(namespace string) (client.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if namespace == "" {
+		return c.base, nil
+	}
+	if cl, ok := c.open[namespace]; ok {
+		return cl, nil
+	}
+	o := c.options
+	o.Namespace = namespace
+	cl, err := client.NewClientFromExisting(c.base, o)
+	if err != nil {
+		return nil, fmt.Errorf("open namespace %s: %w", namespace, err)
+	}
+	c.open[namespace] = cl
+	return cl, nil
+}
+
+// Close ends all clients.
+func (c *Clients) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for ns, cl := range c.open {
+		if cl != c.base {
+			cl.Close()
+		}
+		delete(c.open, ns)
+	}
+	c.base.Close()
+}

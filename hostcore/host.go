@@ -1,0 +1,284 @@
+package hostcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orch-host/orch/config"
+	"github.com/orch-host/orch/hostcore/admin"
+	"github.com/orch-host/orch/hostcore/bridge"
+	"github.com/orch-host/orch/hostcore/catalog"
+	"github.com/orch-host/orch/hostcore/connection"
+	"github.com/orch-host/orch/hostcore/discover"
+	"github.com/orch-host/orch/hostcore/embedded"
+	"github.com/orch-host/orch/hostcore/executor"
+	"github.com/orch-host/orch/hostcore/pipeline"
+	"github.com/orch-host/orch/hostcore/proc"
+	"github.com/orch-host/orch/hostcore/router"
+	"github.com/orch-host/orch/hostcore/store"
+	"github.com/orch-host/orch/hostcore/supervisor"
+	"github.com/orch-host/orch/hostcore/trust"
+)
+
+// watchDebounce is how long the plugin folder must be quiet before it is looked
+// at again.
+const watchDebounce = 300 * time.Millisecond
+
+// Options are what a host is started with.
+type Options struct {
+	Config  *config.Config
+	Logger  *slog.Logger
+	Version string
+}
+
+// Host is a running host.
+type Host struct {
+	o       Options
+	cfg     *config.Config
+	started time.Time
+	lock    *os.File
+
+	router     *router.Router
+	board      *bridge.Board
+	catalog    *catalog.Catalog
+	supervisor *supervisor.Supervisor
+	events     *eventLog
+	admin      *admin.Server
+	embedded   *embedded.Server
+	clients    *connection.Clients
+
+	watching sync.WaitGroup
+	cancel   context.CancelFunc
+
+	pipelines *pipeline.Registry
+
+	mu              sync.Mutex
+	queues          []*service
+	problem         string // the embedded server is away
+	pipelineProblem string // a declared pipeline cannot be used
+}
+
+// Start brings a host up. ctx bounds the start only; the host runs until Stop.
+// When it returns an error, nothing is left running.
+func Start(ctx context.Context, o Options) (_ *Host, err error) {
+	h := &Host{o: o, cfg: o.Config, started: time.Now(), router: router.New(), board: bridge.NewBoard(), events: newEventLog()}
+	running, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	defer func() {
+		if err != nil {
+			h.Stop()
+		}
+	}()
+	if err := h.prepareFolders(); err != nil {
+		return nil, err
+	}
+	if err := h.preparePlugins(); err != nil {
+		return nil, err
+	}
+	if err := h.loadPipelines(); err != nil {
+		return nil, err
+	}
+	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, h.cfg.Host.Listen, (*backend)(h), h.metrics()); err != nil {
+		return nil, err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		h.supervisor.Start(gctx) // what fails is in its status
+		return nil
+	})
+	g.Go(func() error { return h.openTemporal(gctx) })
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	h.watchFolders(running)
+	return h, nil
+}
+
+func (h *Host) prepareFolders() error {
+	c := h.cfg.Host
+	for _, dir := range []string{c.StateDir, c.RuntimeDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the folder %s: %w; set host.state_dir or host.runtime_dir to one that this user may write to", dir, err)
+		}
+	}
+	var err error
+	if h.lock, err = lockState(c.StateDir); err != nil {
+		return err
+	}
+	swept, err := proc.Sweep(c.RuntimeDir)
+	if err != nil {
+		h.o.Logger.Warn("the runtime folder could not be swept", "dir", c.RuntimeDir, "error", err)
+	}
+	if len(swept) > 0 {
+		h.o.Logger.Info("removed what an earlier host left behind", "dir", c.RuntimeDir, "entries", len(swept))
+	}
+	return nil
+}
+
+func (h *Host) preparePlugins() error {
+	c := h.cfg
+	var err error
+	if h.catalog, err = Catalog(c, h.o.Logger); err != nil {
+		return err
+	}
+	h.supervisor = supervisor.New(supervisor.Options{
+		Finder: h.catalog, Launcher: h.catalog, Router: h.router, Logger: h.o.Logger, Event: h.events.add,
+		Group: func(name string) supervisor.Group {
+			g := c.Plugins.Groups[name]
+			return supervisor.Group{Version: g.Version, Disabled: g.Disabled, AllowBreaking: g.AllowBreaking, Drain: g.Drain}
+		},
+		Limits: supervisor.Limits{Drain: c.Plugins.Drain, Grace: c.Plugins.Grace, Probation: c.Plugins.Probation},
+	})
+	return nil
+}
+
+// Catalog opens the plugin folder and the store of a configuration, as the host
+// sees them.
+func Catalog(c *config.Config, logger *slog.Logger) (*catalog.Catalog, error) {
+	binaries, err := store.Open(filepath.Join(c.Host.StateDir, "store"))
+	if err != nil {
+		return nil, err
+	}
+	return catalog.New(catalog.Options{
+		Dirs: []string{c.Plugins.Dir}, Store: binaries, Plugins: c.Plugins, RuntimeDir: c.Host.RuntimeDir,
+		StateDir: filepath.Join(c.Host.StateDir, "plugin-state"), LogLevel: c.Host.LogLevel, Logger: logger,
+		Verify: trust.NewVerifier(c.Plugins, logger).Verify,
+	}), nil
+}
+
+// openTemporal reaches the server, starting it first in embedded mode, and
+// opens the queues.
+func (h *Host) openTemporal(ctx context.Context) error {
+	t := h.cfg.Temporal
+	if t.Mode == config.ModeEmbedded {
+		if err := h.startEmbedded(ctx); err != nil {
+			return err
+		}
+		t.Address = h.embedded.Address()
+	}
+	var err error
+	if h.clients, err = connection.Dial(ctx, t, h.cfg.IsSet, h.o.Logger); err != nil {
+		return err
+	}
+	return h.openQueues(ctx)
+}
+
+func (h *Host) startEmbedded(ctx context.Context) error {
+	e := h.cfg.Temporal.Embedded
+	server, err := embedded.Start(ctx, embedded.Options{
+		Binary: e.Binary, StateDir: h.cfg.Host.StateDir, Port: e.Port, UIPort: e.UIPort, Retention: e.Retention,
+		Namespaces: h.namespaces(), Logger: h.o.Logger.With("component", "temporal"), Events: h.embeddedEvent,
+	})
+	if err != nil {
+		return fmt.Errorf("start the embedded Temporal server: %w", err)
+	}
+	h.embedded = server
+	return nil
+}
+
+func (h *Host) embeddedEvent(e embedded.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch e.Kind {
+	case embedded.Restarted:
+		h.problem = ""
+		h.o.Logger.Info("the embedded Temporal server is back", "pid", e.Pid)
+	case embedded.Died:
+		h.problem = fmt.Sprintf("the embedded Temporal server died and is started again: %v", e.Err)
+		h.o.Logger.Warn("the embedded Temporal server died", "error", e.Err, "restart_in", e.Pause)
+	case embedded.GaveUp:
+		h.problem = fmt.Sprintf("the embedded Temporal server cannot be kept running: %v", e.Err)
+		h.o.Logger.Error("the embedded Temporal server cannot be kept running", "error", e.Err)
+	}
+}
+
+// namespaces are the default one and those that services name.
+func (h *Host) namespaces() []string {
+	all := []string{h.cfg.Temporal.Namespace}
+	seen := map[string]bool{h.cfg.Temporal.Namespace: true}
+	for _, s := range h.cfg.Services {
+		if s.Namespace != "" && !seen[s.Namespace] {
+			seen[s.Namespace] = true
+			all = append(all, s.Namespace)
+		}
+	}
+	return all
+}
+
+// watchFolders reloads plugins and pipelines when their folders change.
+func (h *Host) watchFolders(ctx context.Context) {
+	h.watch(ctx, h.cfg.Plugins.Dir, func() { h.supervisor.Reload(ctx, "") })
+	if _, err := os.Stat(h.cfg.Host.Pipelines); err == nil {
+		h.watch(ctx, h.cfg.Host.Pipelines, func() { _ = h.loadPipelines() }) // what is wrong is noted for Ready
+	}
+}
+
+func (h *Host) watch(ctx context.Context, dir string, changed func()) {
+	changes, err := discover.Watch(ctx, dir, watchDebounce)
+	if err != nil {
+		h.o.Logger.Warn("a folder is not watched; use host plugin reload", "dir", dir, "error", err)
+		return
+	}
+	h.watching.Go(func() {
+		for range changes {
+			changed()
+		}
+	})
+}
+
+// Executor starts, watches and stops services on this host's server.
+func (h *Host) Executor() *executor.Executor { return executor.New(h.cfg, h.clients) }
+
+// Info is who the host is.
+func (h *Host) Info() admin.Info { return (*backend)(h).Info() }
+
+// Plugins is how every plugin stands.
+func (h *Host) Plugins() []supervisor.Status { return h.supervisor.List() }
+
+// Ready is whether the host does all that it is configured to do.
+func (h *Host) Ready() admin.Ready { return (*backend)(h).Ready() }
+
+// Stop ends everything in order and returns when it has ended.
+func (h *Host) Stop() {
+	h.cancel()
+	h.watching.Wait()
+	h.closeQueues()
+	if h.supervisor != nil {
+		h.supervisor.Stop()
+	}
+	if h.catalog != nil {
+		h.catalog.Close()
+	}
+	if h.clients != nil {
+		h.clients.Close()
+	}
+	if h.embedded != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		if err := h.embedded.Stop(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			h.o.Logger.Warn("the embedded Temporal server did not stop cleanly", "error", err)
+		}
+		cancel()
+	}
+	if h.admin != nil {
+		h.admin.Stop()
+	}
+	if h.lock != nil {
+		_ = h.lock.Close() // releases the lock; the process is about to let go of it anyway
+	}
+}
+
+// metrics is the registry behind /metrics.
+func (h *Host) metrics() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(&collector{h: h})
+	return r
+}

@@ -1,0 +1,163 @@
+package hostcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"go.temporal.io/sdk/worker"
+
+	"github.com/orch-host/orch/config"
+	"github.com/orch-host/orch/hostcore/admin"
+	"github.com/orch-host/orch/hostcore/bridge"
+	"github.com/orch-host/orch/hostcore/pipeline"
+	"github.com/orch-host/orch/hostcore/supervisor"
+	"github.com/orch-host/orch/hostcore/workflows"
+)
+
+// service is a configured service with its open queue.
+type service struct {
+	config.Service
+	queue *bridge.Queue
+}
+
+// openQueues polls the task queue of every service.
+func (h *Host) openQueues(ctx context.Context) error {
+	b := bridge.New(bridge.Options{
+		Router: h.router, Board: h.board, Logger: h.o.Logger, Expected: h.expected, Grace: h.cfg.Plugins.Grace,
+	})
+	for _, name := range slices.Sorted(maps.Keys(h.cfg.Services)) {
+		s := h.cfg.Services[name]
+		if s.WorkflowType() == "" {
+			continue // it only starts others
+		}
+		c, err := h.clients.For(s.Namespace)
+		if err != nil {
+			return err
+		}
+		q, err := b.Open(context.WithoutCancel(ctx), bridge.QueueOptions{
+			Service: name, TaskQueue: s.TaskQueue, Client: c, MaxConcurrency: s.MaxConcurrency,
+			Register: h.register, Missing: h.missing(s), StopTimeout: h.cfg.Host.StopGrace,
+		})
+		if err != nil {
+			return fmt.Errorf("service %s: %w", name, err)
+		}
+		h.mu.Lock()
+		h.queues = append(h.queues, &service{s, q})
+		h.mu.Unlock()
+	}
+	return nil
+}
+
+// register puts the workflows on a worker.
+func (h *Host) register(r worker.Registry) {
+	workflows.Register(r, workflows.Options{})
+	pipeline.Register(r, h.pipelines, pipeline.Options{IsFailure: workflows.IsFailure})
+}
+
+// loadPipelines reads the declared pipelines; what is wrong with one does not
+// take the others away.
+func (h *Host) loadPipelines() error {
+	o := pipeline.LoadOptions{}
+	if h.pipelines == nil {
+		set, err := pipeline.Load(h.cfg.Host.Pipelines, o)
+		var problems pipeline.Problems
+		if err != nil && !errors.As(err, &problems) {
+			return err
+		}
+		h.pipelines = pipeline.NewRegistry(set)
+		h.notePipelines(err)
+		return nil
+	}
+	h.notePipelines(h.pipelines.Reload(h.cfg.Host.Pipelines, o))
+	return nil
+}
+
+// notePipelines keeps what is wrong with the declared pipelines for Ready.
+func (h *Host) notePipelines(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pipelineProblem = ""
+	if err != nil {
+		h.pipelineProblem = err.Error()
+		h.o.Logger.Warn("a declared pipeline cannot be used", "dir", h.cfg.Host.Pipelines, "error", err)
+	}
+}
+
+// expected says whether a plugin that is away offers the activity.
+func (h *Host) expected(activity string) bool {
+	for _, p := range h.supervisor.List() {
+		if p.State != supervisor.Stopped && slices.Contains(p.Activities, activity) {
+			return true
+		}
+	}
+	return false
+}
+
+// missing makes the function that lists what a service still needs: the plugin
+// groups that it names, else the activities of its workflows.
+func (h *Host) missing(s config.Service) func() []string {
+	if len(s.Plugins) > 0 {
+		return func() []string {
+			var missing []string
+			for _, group := range s.Plugins {
+				if !h.router.Offers(group) {
+					missing = append(missing, "plugin group "+group)
+				}
+			}
+			return missing
+		}
+	}
+	needs := activitiesOf(s.Workflow, s.StopWorkflow)
+	return func() []string {
+		if s.Pipeline != "" {
+			return h.router.Missing(append(h.pipelines.Current().Activities(s.Pipeline), needs...))
+		}
+		return h.router.Missing(needs)
+	}
+}
+
+// activitiesOf lists what the workflows call, children included.
+func activitiesOf(types ...string) []string {
+	var needs []string
+	for _, d := range workflows.All() {
+		if slices.Contains(types, d.Name) {
+			needs = append(needs, d.Activities...)
+			needs = append(needs, activitiesOf(d.Children...)...)
+		}
+	}
+	slices.Sort(needs)
+	return slices.Compact(needs)
+}
+
+// closeQueues ends all polling at once and waits for what runs.
+func (h *Host) closeQueues() {
+	h.mu.Lock()
+	queues := h.queues
+	h.queues = nil
+	h.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, s := range queues {
+		wg.Go(s.queue.Stop)
+	}
+	wg.Wait()
+}
+
+func (h *Host) queueStates() []admin.Queue {
+	h.mu.Lock()
+	queues := h.queues
+	h.mu.Unlock()
+	var states []admin.Queue
+	for _, s := range queues {
+		q := admin.Queue{Service: s.Name, TaskQueue: s.TaskQueue, Workflow: s.WorkflowType(), Missing: s.queue.Missing()}
+		if err := s.queue.Fault(); err != nil {
+			q.Error = err.Error()
+		}
+		q.Ready = len(q.Missing) == 0 && q.Error == ""
+		states = append(states, q)
+	}
+	return states
+}

@@ -1,0 +1,17 @@
+package store
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+// changed is the inode's change time.
+func changed(info fs.FileInfo) syscall.Timespec {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Ctimespec
+	}
+	return syscall.Timespec{}
+}
+
+// beingWritten: the system does not tell.
+func beingWritten(string) bool { return false }

@@ -1,0 +1,141 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/orch-host/orch/hostcore/plugin"
+)
+
+// bringUp starts b beside whatever serves; settle gets the outcome.
+func (u *unit) bringUp(b plugin.Binary, restart bool) {
+	u.cancelBringUp()
+	ctx, cancel := context.WithTimeout(u.s.ctx, u.s.o.Limits.BringUp)
+	u.bringing, u.stopBring, u.restarting = &b, cancel, restart
+	if u.active == nil {
+		u.update(func(s *Status) {
+			s.State, s.Version, s.Digest, s.Path, s.Group = Starting, b.Manifest.GetVersion(), b.Digest, b.Source, b.Manifest.GetGroup()
+			s.NextStart = time.Time{}
+		})
+	}
+	u.drains.Go(func() {
+		defer cancel()
+		i, err := u.s.o.Launcher.Launch(ctx, b)
+		if err == nil {
+			if err = u.compatible(i); err == nil {
+				err = u.s.o.Launcher.Configure(ctx, i)
+			}
+			if err != nil {
+				i.Stop(context.Background(), u.s.o.Limits.Grace)
+				i = nil
+			}
+		}
+		select {
+		case u.brought <- broughtUp{b, i, err}:
+		case <-u.s.ctx.Done():
+			if i != nil {
+				i.Stop(context.Background(), u.s.o.Limits.Grace)
+			}
+		}
+	})
+}
+
+// compatible refuses a new version that breaks callers of the one that serves.
+func (u *unit) compatible(next *plugin.Instance) error {
+	if next.Manifest.GetName() != u.name {
+		return fmt.Errorf("%s now calls itself %q instead of %q", next.Source, next.Manifest.GetName(), u.name)
+	}
+	u.mu.Lock()
+	active := u.active
+	u.mu.Unlock()
+	if active == nil || u.s.o.Group(next.Manifest.GetGroup()).AllowBreaking {
+		return nil
+	}
+	if changes := Breaking(active.Manifest, next.Manifest); len(changes) > 0 {
+		return &IncompatibleError{Old: active.Label(), New: next.Label(), Group: next.Manifest.GetGroup(), Changes: changes}
+	}
+	return nil
+}
+
+// cancelBringUp gives up what is being brought up; its outcome is ignored.
+func (u *unit) cancelBringUp() {
+	if u.bringing != nil {
+		u.stopBring()
+		u.bringing = nil
+	}
+}
+
+// settle takes the outcome of a bring-up: switch, or keep what there was.
+func (u *unit) settle(b broughtUp) {
+	if u.bringing == nil || u.bringing.Digest != b.binary.Digest {
+		if b.instance != nil {
+			u.retire(b.instance, 0)
+		}
+		return
+	}
+	u.bringing = nil
+	if b.err == nil {
+		b.err = u.s.o.Router.Switch(b.instance)
+		if b.err != nil {
+			u.retire(b.instance, 0)
+		}
+	}
+	if b.err != nil {
+		u.refused(b.binary, b.err)
+		return
+	}
+	u.serve(b.instance)
+}
+
+// serve makes i the active instance after its routes were switched.
+func (u *unit) serve(i *plugin.Instance) {
+	old := u.active
+	kind, oldBinary := "started", (*plugin.Binary)(nil)
+	if old != nil {
+		oldBinary = &old.Binary
+	} else if u.restarting {
+		kind = "restarted"
+	}
+	if oldBinary != nil && oldBinary.Digest != i.Digest {
+		kind = "swapped"
+		u.previous = oldBinary
+		if !u.returning {
+			u.probation = time.NewTimer(u.s.o.Limits.Probation)
+		}
+	}
+	u.mu.Lock()
+	u.active = i
+	s := &u.status
+	s.State, s.Error, s.NextStart, s.Probation = Ready, "", time.Time{}, u.probation != nil
+	s.Version, s.Digest, s.Path, s.Group = i.Manifest.GetVersion(), i.Digest, i.Source, i.Manifest.GetGroup()
+	s.Pid, s.Since = i.Pid(), i.Started()
+	s.Activities = nil
+	for _, a := range i.Manifest.GetActivities() {
+		s.Activities = append(s.Activities, a.GetName())
+	}
+	switch kind {
+	case "restarted":
+		s.Restarts++
+	case "swapped":
+		s.Swaps++
+	}
+	if u.previous != nil {
+		s.Previous = u.previous.Manifest.GetVersion()
+	}
+	u.mu.Unlock()
+	u.restarting, u.returning = false, false
+	u.s.event(kind, u.name, oldBinary, &i.Binary, nil)
+	if old != nil {
+		u.retire(old, u.drainTime(old))
+	}
+	u.watch(i)
+	u.answerAll(kind, &i.Binary, nil)
+}
+
+func (u *unit) drainTime(i *plugin.Instance) time.Duration {
+	if d := u.s.o.Group(i.Manifest.GetGroup()).Drain; d > 0 {
+		return d
+	}
+	return u.s.o.Limits.Drain
+}

@@ -1,0 +1,108 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/orch-host/orch/hostcore/plugin"
+)
+
+// refused handles a bring-up that failed: the old one, if any, goes on.
+func (u *unit) refused(b plugin.Binary, err error) {
+	final := u.quarantine.failed(b.Digest, time.Now())
+	var incompatible *IncompatibleError
+	u.s.event("refused", u.name, u.activeBinary(), &b, err)
+	switch {
+	case u.active != nil:
+		u.update(func(s *Status) { s.Error = fmt.Sprintf("the swap to %s was refused: %v", b.Label(), err) })
+		if errors.As(err, &incompatible) {
+			u.quarantine.put(b.Digest, time.Now())
+		}
+	case final:
+		u.quarantined(b, err)
+	default:
+		u.scheduleRetry(b, err)
+	}
+	u.answerAll("failed", &b, err)
+}
+
+func (u *unit) activeBinary() *plugin.Binary {
+	if u.active == nil {
+		return nil
+	}
+	return &u.active.Binary
+}
+
+// lost handles the unexpected end of the active process, or its failed health.
+func (u *unit) lost(err error) {
+	i := u.active
+	u.s.o.Router.Withdraw(i)
+	uptime := time.Since(i.Started())
+	u.mu.Lock()
+	u.active = nil
+	u.status.Pid, u.status.Since = 0, time.Time{}
+	u.mu.Unlock()
+	u.retire(i, 0)
+	u.s.event("crashed", u.name, &i.Binary, nil, err)
+	if uptime >= u.s.o.Limits.StableAfter {
+		u.backoff = 0
+	}
+	if u.probation != nil && u.previous != nil {
+		u.rollBack(i.Binary, err)
+		return
+	}
+	if u.wanted == nil {
+		u.note(i.Binary, err, Stopped)
+		return
+	}
+	u.restarting = true
+	if u.quarantine.failed(i.Digest, time.Now()) {
+		u.quarantined(i.Binary, err)
+		return
+	}
+	u.scheduleRetry(*u.wanted, err)
+}
+
+// rollBack returns to the version before a new one that failed on trial.
+func (u *unit) rollBack(bad plugin.Binary, err error) {
+	back := *u.previous
+	u.probation.Stop()
+	u.probation, u.previous = nil, nil
+	u.quarantine.put(bad.Digest, time.Now())
+	u.wanted = &back
+	u.s.event("rolled_back", u.name, &bad, &back, err)
+	u.bringUp(back, false)
+	u.update(func(s *Status) {
+		s.Probation, s.Previous = false, ""
+		s.Error = fmt.Sprintf("rolled back from %s, which is in quarantine: %v", bad.Label(), err)
+	})
+}
+
+func (u *unit) scheduleRetry(b plugin.Binary, err error) {
+	l := u.s.o.Limits
+	u.backoff = min(max(u.backoff*2, l.BackoffMin), l.BackoffMax)
+	wait := u.backoff - time.Duration(rand.Int64N(int64(u.backoff)/4+1)) // jitter: up to a quarter sooner
+	u.retry.Reset(wait)
+	u.note(b, err, Failed)
+	u.update(func(s *Status) { s.NextStart = time.Now().Add(wait) })
+}
+
+func (u *unit) quarantined(b plugin.Binary, err error) {
+	ends := u.quarantine.ends(b.Digest, time.Now())
+	u.retry.Reset(time.Until(ends))
+	u.note(b, err, Quarantined)
+	u.update(func(s *Status) { s.NextStart = ends })
+	u.s.event("quarantined", u.name, nil, &b, err)
+}
+
+// note shows a binary that does not serve.
+func (u *unit) note(b plugin.Binary, err error, state State) {
+	u.update(func(s *Status) {
+		s.Error = err.Error()
+		if u.active == nil {
+			s.State, s.Version, s.Digest, s.Path, s.Group = state, b.Manifest.GetVersion(), b.Digest, b.Source, b.Manifest.GetGroup()
+		}
+	})
+}

@@ -1,0 +1,87 @@
+package workflows
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+func logsThenIngest() spec {
+	return spec{
+		name:     "run_logs_pipeline_then_stdout_ingest",
+		summary:  "bring the logs pipeline up, then start the stdout ingest",
+		children: []string{logsPipeline().name, stdoutIngest().name},
+	}
+}
+
+// RunLogsPipelineThenStdoutIngest runs LogsPipelineWorkflow and, when that has succeeded,
+// ApplicationStdoutIngestWorkflow, as child workflows. Its result is the ingest's. Its one argument says how to start
+// each of the two; every key has a default:
+//
+//	{
+//	  "logs":   {"workflow_id": "logs-pipeline_1", "task_queue": "logs-pipeline-queue", "params": {...}},
+//	  "ingest": {"workflow_id": "stdout-ingest_1", "task_queue": "stdout-ingest-queue", "params": {...}}
+//	}
+//
+// workflow_id defaults to the parent's id with "-logs" or "-ingest" behind it, task_queue to the parent's queue, params
+// to null. Whoever starts it names the two services' ids and queues, so that "one running execution per service" holds
+// for the children too: a child whose id is already running fails the run, which says so. Canceling the parent cancels
+// the child that runs and waits for it; terminating the parent cancels the child.
+func RunLogsPipelineThenStdoutIngest(ctx workflow.Context, params Arg) (string, error) {
+	f := begin(ctx, logsThenIngest())
+	p := f.params(params)
+	f.child(logsPipeline().name, "logs", p)
+	ingest := f.child(stdoutIngest().name, "ingest", p)
+	return f.done(ingest)
+}
+
+// childParams say how to start a child workflow.
+type childParams struct {
+	WorkflowID string          `json:"workflow_id"`
+	TaskQueue  string          `json:"task_queue"`
+	Params     json.RawMessage `json:"params"`
+}
+
+// child runs a child workflow as one step, started as p says under key, and returns its result text.
+func (f *flow) child(name, key string, p object) string {
+	if f.ended() {
+		return ""
+	}
+	var how childParams
+	if j := p[key]; !falsy(j) {
+		if err := json.Unmarshal(j, &how); err != nil {
+			f.refuse("InvalidParams", "%s: params.%s must hold workflow_id, task_queue and params: %v", f.spec.name, key, err)
+			return ""
+		}
+	}
+	info := workflow.GetInfo(f.ctx)
+	id := cmp.Or(how.WorkflowID, info.WorkflowExecution.ID+"-"+key)
+	ctx := workflow.WithChildOptions(f.ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:          id,
+		TaskQueue:           cmp.Or(how.TaskQueue, info.TaskQueueName),
+		WaitForCancellation: true,
+		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+		StaticSummary:       summary(name),
+	})
+	var arg any
+	if len(how.Params) > 0 {
+		arg = how.Params
+	}
+	finish := f.progress.start(name)
+	var result string
+	err := workflow.ExecuteChildWorkflow(ctx, name, arg).Get(ctx, &result)
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		err = temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("%s is already running as %s: stop it first, or wait for it", name, id), "AlreadyRunning", nil)
+	}
+	err = settle(ctx, err)
+	finish(err, 0, "")
+	if err != nil {
+		f.fail(err)
+	}
+	return result
+}

@@ -1,0 +1,75 @@
+package container
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAStoppedContainerIsStarted(t *testing.T) {
+	w := newWorld(t)
+	first := w.ensure(w.spec("hello"))
+	stopped, err := w.Stop(t.Context(), w.spec("").Ref())
+	if err != nil || !stopped.Changed {
+		t.Fatalf("Stop: %+v, %v", stopped, err)
+	}
+	again := w.ensure(w.spec("hello"))
+	if again.Action != Started || again.ID != first.ID {
+		t.Errorf("got %s %s, want started %s", again.Action, again.ID, first.ID)
+	}
+	if got := w.says(again); got != "hello" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+func TestAStoppedContainerComesBackAfterItsNetworkWasRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.ensure(w.spec("hello"))
+	if _, err := w.Stop(t.Context(), w.spec("").Ref()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.api.NetworkRemove(t.Context(), w.service); err != nil {
+		t.Fatal(err)
+	}
+	again := w.ensure(w.spec("hello"))
+	if again.Action != Replaced || w.says(again) != "hello" {
+		t.Errorf("got %s, want replaced", again.Action)
+	}
+}
+
+func TestADeleteKeepsVolumesUnlessTheyArePurged(t *testing.T) {
+	w := newWorld(t)
+	s := w.spec("hello")
+	w.ensure(s)
+	kept, err := w.Delete(t.Context(), s.Ref(), DeleteOptions{})
+	want := DeleteResult{Name: w.service + "-web", Changed: true, KeptVolumes: []string{w.service + "-web-data"}, RemovedNetworks: []string{w.service}}
+	if diff := cmp.Diff(want, kept); err != nil || diff != "" {
+		t.Fatalf("Delete: %v (-want +got):\n%s", err, diff)
+	}
+	purged, err := w.Delete(t.Context(), s.Ref(), DeleteOptions{Purge: true})
+	want = DeleteResult{Name: w.service + "-web", Changed: true, RemovedVolumes: []string{w.service + "-web-data"}}
+	if diff := cmp.Diff(want, purged); err != nil || diff != "" {
+		t.Fatalf("Delete with purge: %v (-want +got):\n%s", err, diff)
+	}
+	again, err := w.Delete(t.Context(), s.Ref(), DeleteOptions{Purge: true})
+	if diff := cmp.Diff(DeleteResult{Name: w.service + "-web"}, again); err != nil || diff != "" {
+		t.Fatalf("Delete of nothing: %v (-want +got):\n%s", err, diff)
+	}
+	stopped, err := w.Stop(t.Context(), s.Ref())
+	if diff := cmp.Diff(StopResult{Name: w.service + "-web"}, stopped); err != nil || diff != "" {
+		t.Fatalf("Stop of nothing: %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestRunTellsExitCodeAndOutput(t *testing.T) {
+	w := newWorld(t)
+	s := w.spec("x")
+	s.Cmd = []string{"exit", "2", "line 1 is wrong"}
+	res, err := w.Run(t.Context(), s)
+	if diff := cmp.Diff(RunResult{ExitCode: 2, Output: "line 1 is wrong\n"}, res); err != nil || diff != "" {
+		t.Errorf("Run: %v (-want +got):\n%s", err, diff)
+	}
+	if got := w.containers(); len(got) != 0 {
+		t.Errorf("containers %v, want none", got)
+	}
+}

@@ -1,0 +1,57 @@
+package container
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+
+	dcontainer "github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
+)
+
+const (
+	tailLines   = 20
+	tailLineLen = 400
+)
+
+// tail returns the last lines of the container's log since its last start, without the spec's
+// secrets and control characters; a log that cannot be read says so.
+func (e *Engine) tail(ctx context.Context, s Spec, c *snapshot) string {
+	text, err := e.logs(ctx, c.id, tailLines, c.state.StartedAt)
+	if err != nil {
+		return fmt.Sprintf("(the log cannot be read: %v)", err)
+	}
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	lines = lines[max(0, len(lines)-tailLines):]
+	for i, line := range lines {
+		line = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) && r != '\t' {
+				return -1
+			}
+			return r
+		}, strings.ToValidUTF8(s.redact(line), "?"))
+		if r := []rune(line); len(r) > tailLineLen {
+			line = string(r[:tailLineLen]) + "..."
+		}
+		lines[i] = line
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
+// logs returns the last lines of standard output and error since a time.
+func (e *Engine) logs(ctx context.Context, id string, last int, since string) (string, error) {
+	body, err := e.api.ContainerLogs(ctx, id, dcontainer.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(last), Since: since})
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	var buf bytes.Buffer
+	if _, err := stdcopy.StdCopy(&buf, &buf, io.LimitReader(body, 1<<20)); err != nil && buf.Len() == 0 {
+		return "", err
+	}
+	return buf.String(), nil
+}

@@ -1,0 +1,77 @@
+package container
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	dcontainer "github.com/docker/docker/api/types/container"
+)
+
+// snapshot is a container of ours as the engine showed it.
+type snapshot struct {
+	id, name     string
+	image        string // id of its image
+	spec         string // digest it was made from
+	state        dcontainer.State
+	restart      dcontainer.RestartPolicyMode
+	networks     []string
+	ports        Endpoints
+	neverStarted bool
+}
+
+// find looks at the container of that name: nil when there is none, a
+// [ForeignError] when it is not the owner's.
+func (e *Engine) find(ctx context.Context, o owner, name string) (*snapshot, error) {
+	c, err := e.api.ContainerInspect(ctx, name)
+	switch {
+	case cerrdefs.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("look at container %s: %w", name, err)
+	case c.ContainerJSONBase == nil || c.State == nil || c.Config == nil:
+		return nil, fmt.Errorf("look at container %s: the engine's answer is incomplete", name)
+	case strings.TrimPrefix(c.Name, "/") != name: // a name can also be the start of another one's id
+		return nil, nil
+	case !o.owns(c.Config.Labels):
+		return nil, &ForeignError{Kind: "container", Name: name, Owner: ownerOf(c.Config.Labels)}
+	}
+	s := &snapshot{
+		id: c.ID, name: name, image: c.Image, spec: c.Config.Labels[LabelSpec], state: *c.State,
+		ports: Endpoints{}, neverStarted: strings.HasPrefix(c.State.StartedAt, "0001-"),
+	}
+	if c.HostConfig != nil {
+		s.restart = c.HostConfig.RestartPolicy.Name
+	}
+	if c.NetworkSettings != nil {
+		for n := range c.NetworkSettings.Networks {
+			s.networks = append(s.networks, n)
+		}
+		for port, bindings := range c.NetworkSettings.Ports {
+			for _, b := range bindings {
+				if _, have := s.ports[string(port)]; !have {
+					s.ports[string(port)] = net.JoinHostPort(e.reachable(b.HostIP), b.HostPort)
+				}
+			}
+		}
+	}
+	return s, nil
+}
+
+// reachable is the address under which a port bound to hostIP is reached from
+// here, which differs when the engine is on another machine.
+func (e *Engine) reachable(hostIP string) string {
+	ip := net.ParseIP(hostIP)
+	if ip == nil || ip.IsUnspecified() || ip.IsLoopback() {
+		return e.probeIP
+	}
+	return hostIP
+}
+
+// running tells whether the process is up, and not between two restarts.
+func (s *snapshot) running() bool { return s.state.Running && !s.state.Restarting }
+
+// removing tells whether the engine is taking it away.
+func (s *snapshot) removing() bool { return s.state.Status == dcontainer.StateRemoving }

@@ -1,0 +1,91 @@
+package shipper
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// Format says how time and severity are found in a line.
+type Format string
+
+const (
+	// Auto looks at each line: JSON object, syslog, or a leading RFC 3339 timestamp. The default.
+	Auto Format = "auto"
+	// Plain ships lines under the time at which they were read.
+	Plain Format = "plain"
+	// RFC3339 expects a leading timestamp (also "2006-01-02 15:04:05,000", and logfmt's time=...).
+	RFC3339 Format = "rfc3339"
+	// Syslog expects RFC 5424 or RFC 3164, with or without <PRI>.
+	Syslog Format = "syslog"
+	// JSONLog expects one JSON object per line with a time and a level member.
+	JSONLog Format = "json"
+	// Docker is the json-file log driver's format: the body is unwrapped and parsed as Auto.
+	Docker Format = "docker"
+)
+
+// Multiline joins lines to one record.
+type Multiline struct {
+	Start    string        // regular expression; a line that matches begins a record
+	MaxLines int           // default 500
+	MaxBytes int           // default and upper limit: Options.MaxRecordBytes
+	Timeout  time.Duration // a record is complete when nothing was added for this long; default 1s
+}
+
+// File is one path to tail. The path may not exist yet, and may be a symbolic link.
+type File struct {
+	Path string // absolute
+	// Attributes become resource attributes (service.name, host.name, ...). log.file.path and log.file.name are added.
+	Attributes map[string]string
+	Format     Format // default Auto
+	Multiline  *Multiline
+	// SkipExisting starts at the end of a file that exists when it is first added and has no checkpoint.
+	SkipExisting bool
+}
+
+type multiline struct {
+	start              *regexp.Regexp
+	maxLines, maxBytes int
+	timeout            time.Duration
+}
+
+// settings is what a File says, checked and ready to use; it is replaced as a whole when a file is added again.
+type settings struct {
+	file     File
+	resource *resource
+	format   Format
+	multi    *multiline
+}
+
+func (o *Options) settingsFor(f File) (*settings, error) {
+	if !filepath.IsAbs(f.Path) {
+		return nil, fmt.Errorf("add file %q: the path must be absolute", f.Path)
+	}
+	f.Path = filepath.Clean(f.Path)
+	st := &settings{file: f, format: f.Format}
+	switch f.Format {
+	case "":
+		st.format = Auto
+	case Auto, Plain, RFC3339, Syslog, JSONLog, Docker:
+	default:
+		return nil, fmt.Errorf("add file %s: format %q is unknown: want auto, plain, rfc3339, syslog, json or docker", f.Path, f.Format)
+	}
+	if m := f.Multiline; m != nil {
+		re, err := regexp.Compile(m.Start)
+		if err != nil {
+			return nil, fmt.Errorf("add file %s: multiline start pattern: %w", f.Path, err)
+		}
+		st.multi = &multiline{start: re, maxLines: m.MaxLines, maxBytes: m.MaxBytes, timeout: m.Timeout}
+		orDefault(&st.multi.maxLines, 500)
+		orDefault(&st.multi.timeout, time.Second)
+		if st.multi.maxBytes <= 0 || st.multi.maxBytes > o.MaxRecordBytes {
+			st.multi.maxBytes = o.MaxRecordBytes
+		}
+	}
+	attrs := map[string]string{"log.file.path": f.Path, "log.file.name": filepath.Base(f.Path)}
+	maps.Copy(attrs, f.Attributes)
+	st.resource = newResource(attrs, o.Encoding)
+	return st, nil
+}
