@@ -250,6 +250,9 @@ func (r *ensuring) bringUp(ctx context.Context, cur, prev *snapshot) error {
 		r.replaced = !cur.neverStarted
 		return r.remove(ctx, cur)
 	}
+	if err != nil && strings.Contains(err.Error(), "ambiguous") {
+		return fmt.Errorf("start container %s: %w: %w", cur.name, errRace, err) // another caller is making the same network
+	}
 	if err != nil {
 		return r.startFailed(ctx, err)
 	}

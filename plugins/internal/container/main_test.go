@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -232,6 +234,28 @@ func get(url string) (string, error) {
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	return string(data), err
+}
+
+// rawNetwork makes a network even where one of that name is, which the client
+// keeps itself from doing.
+func (w *world) rawNetwork(name string, labels map[string]string) (id string) {
+	w.t.Helper()
+	body, err := json.Marshal(map[string]any{"Name": name, "Driver": "bridge", "Labels": labels})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	dial := w.api.Dialer()
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}}
+	resp, err := c.Post("http://docker/v1.41/networks/create", "application/json", bytes.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var made struct{ ID, Message string }
+	if err := json.NewDecoder(resp.Body).Decode(&made); err != nil || made.ID == "" {
+		w.t.Fatalf("make network %s: %s %v %s", name, resp.Status, err, made.Message)
+	}
+	return made.ID
 }
 
 // containers lists the test's containers by name and state.

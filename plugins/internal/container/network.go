@@ -53,12 +53,25 @@ func (e *Engine) ensureNetworks(ctx context.Context, s Spec) error {
 				return &ForeignError{Kind: "network", Name: n.Name, Owner: ownerOf(f.Labels)}
 			}
 		}
-		// Docker lets two callers make two networks of one name. All callers
-		// keep the same one, the oldest.
-		for _, extra := range found[1:] {
-			if err := e.api.NetworkRemove(ctx, extra.ID); err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsPermissionDenied(err) {
-				return fmt.Errorf("remove the second network %s: %w", n.Name, err)
-			}
+		if err := e.keepOne(ctx, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepOne removes all but one of the networks of one name, which Docker lets
+// callers that come at the same moment make. The oldest is kept, unless a
+// younger one is in use already: which is older may show only after a caller
+// that saw no other has gone on with its own.
+func (e *Engine) keepOne(ctx context.Context, found []network.Summary) error {
+	for last := len(found) - 1; last >= 0 && len(found) > 1; last-- {
+		switch err := e.api.NetworkRemove(ctx, found[last].ID); {
+		case err == nil, cerrdefs.IsNotFound(err):
+			found = append(found[:last:last], found[last+1:]...)
+		case cerrdefs.IsPermissionDenied(err), cerrdefs.IsConflict(err): // a container is in it
+		default:
+			return fmt.Errorf("remove the second network %s: %w", found[last].Name, err)
 		}
 	}
 	return nil

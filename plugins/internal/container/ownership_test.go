@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -149,5 +150,34 @@ func TestSeveralNetworksAndAliases(t *testing.T) {
 	del, err = w.Delete(t.Context(), other.Ref(), DeleteOptions{})
 	if err != nil || len(del.RemovedNetworks) != 2 {
 		t.Fatalf("Delete of the last: %+v, %v; want both networks removed", del, err)
+	}
+}
+
+func TestOfTwoNetworksOfOneNameTheOneInUseIsKept(t *testing.T) {
+	for _, used := range []int{-1, 0, 1} {
+		t.Run(fmt.Sprintf("in use %d", used), func(t *testing.T) {
+			w := newWorld(t)
+			s := w.spec("hello")
+			name := s.Networks[0].Name
+			var ids []string
+			for range 2 {
+				ids = append(ids, w.rawNetwork(name, s.networkLabels(s.Networks[0])))
+			}
+			if used >= 0 {
+				if err := w.api.NetworkConnect(t.Context(), ids[used], w.foreign(w.service+"-user", nil), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.ensureNetworks(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			left, err := w.networksNamed(t.Context(), name)
+			if err != nil || len(left) != 1 {
+				t.Fatalf("%d networks, %v, want one", len(left), err)
+			}
+			if used >= 0 && left[0].ID != ids[used] {
+				t.Errorf("the network in use was not the one kept")
+			}
+		})
 	}
 }
