@@ -37,10 +37,7 @@ type stage struct {
 
 func newStage(t *testing.T, w *world) *stage {
 	t.Helper()
-	address := os.Getenv("ORCH_TEMPORAL")
-	if address == "" {
-		t.Skip("temporal not available: set ORCH_TEMPORAL to the address of a server, such as localhost:7233")
-	}
+	address := serverAddress(t)
 	c, err := client.Dial(client.Options{HostPort: address, Logger: silent()})
 	if err != nil {
 		t.Fatalf("connect to Temporal at %s: %v", address, err)
