@@ -4,6 +4,7 @@
 //	<dir>/<sha256>/bin            the binary, mode 0555
 //	<dir>/<sha256>/manifest.json  what it said about itself, when it was asked
 //	<dir>/<sha256>/origin.json    where it came from
+//	<dir>/known.json              which content the added files had, by their inode's times
 //
 // A file is hashed while it is copied, and the copy is what runs: nobody can
 // exchange it between the check and the execution, a half-finished copy over the

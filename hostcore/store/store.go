@@ -32,7 +32,8 @@ var ErrCorrupt = errors.New("the stored binary was changed")
 // Store is a folder of binaries. It may be shared by several goroutines and
 // hosts.
 type Store struct {
-	dir string
+	dir   string
+	known *known
 }
 
 // Entry is one stored binary.
@@ -57,7 +58,7 @@ func Open(dir string) (*Store, error) {
 	if err := CheckDir(dir); err != nil {
 		return nil, fmt.Errorf("open plugin store: %w", err)
 	}
-	s := &Store{dir: dir}
+	s := &Store{dir: dir, known: loadKnown(dir)}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read plugin store: %w", err)
@@ -77,7 +78,8 @@ func Open(dir string) (*Store, error) {
 func (s *Store) Dir() string { return s.dir }
 
 // Add takes a file in and returns its entry. When the same content is already
-// stored, that copy is verified and returned, or replaced when it was damaged.
+// stored, that copy is verified and returned, or replaced when it was damaged;
+// a file that has not changed since it was last taken in is not read again.
 // A file that may not run is refused with a *RefusedError; one that changes
 // while it is read, with ErrUnstable: try again when it has settled.
 func (s *Store) Add(path string) (Entry, error) {
@@ -89,6 +91,11 @@ func (s *Store) Add(path string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
+	binary := func(digest string) string { return filepath.Join(s.dir, digest, binName) }
+	if digest, ok := s.known.digest(path, info, binary); ok {
+		return s.Get(digest)
+	}
+	began := time.Now()
 	stage, err := os.MkdirTemp(s.dir, stagePrefix)
 	if err != nil {
 		return Entry{}, fmt.Errorf("add %s to the plugin store: %w", path, err)
@@ -99,7 +106,7 @@ func (s *Store) Add(path string) (Entry, error) {
 		return Entry{}, err
 	}
 	e := Entry{
-		Digest: digest, Path: filepath.Join(s.dir, digest, binName),
+		Digest: digest, Path: binary(digest),
 		Size: info.Size(), Source: path, Added: time.Now().UTC(),
 	}
 	if err := writeJSON(filepath.Join(stage, originName), e); err != nil {
@@ -111,6 +118,7 @@ func (s *Store) Add(path string) (Entry, error) {
 	if err := s.place(stage, digest); err != nil {
 		return Entry{}, fmt.Errorf("add %s to the plugin store: %w", path, err)
 	}
+	s.known.remember(path, digest, info, binary(digest), began)
 	return s.Get(digest)
 }
 
