@@ -20,6 +20,9 @@ const (
 	maxPayloadBytes  = 2 << 20 // Temporal's default limit of one payload
 	maxMessageBytes  = 64 << 20
 	streamWindowSize = 8 << 20
+	// streamWorkers keep their grown stacks from one attempt to the next; what
+	// comes while they are busy gets goroutines of its own.
+	streamWorkers = 4
 )
 
 // encodePayload turns a Go value into a Temporal payload: nil is binary/null,

@@ -60,6 +60,7 @@ func (s *Server) Manifest() *pluginv1.Manifest { return s.plugin.manifest() }
 func Options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxMessageBytes), grpc.MaxSendMsgSize(maxMessageBytes),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.InitialWindowSize(streamWindowSize), grpc.InitialConnWindowSize(2 * streamWindowSize),
 	}
 }

@@ -53,6 +53,9 @@ func run(ctx context.Context, rounds int) (err error) {
 	if err := rig.coldStart(ctx, r); err != nil {
 		return err
 	}
+	if err := rig.boundary(ctx, r); err != nil {
+		return err
+	}
 	if err := rig.compare(ctx, r, rounds); err != nil {
 		return err
 	}
@@ -65,6 +68,7 @@ type rig struct {
 	clients    *connection.Clients
 	catalog    *catalog.Catalog
 	supervisor *supervisor.Supervisor
+	router     *router.Router
 	queue      *bridge.Queue
 }
 
@@ -100,6 +104,7 @@ func newRig(ctx context.Context, dir string) (_ *rig, err error) {
 		return nil, err
 	}
 	routes := router.New()
+	g.router = routes
 	g.supervisor = supervisor.New(supervisor.Options{Finder: g.catalog, Launcher: g.catalog, Router: routes, Logger: quiet,
 		Group: func(string) supervisor.Group { return supervisor.Group{} }})
 	g.supervisor.Start(ctx)
