@@ -10,6 +10,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 const (
@@ -27,20 +28,25 @@ var allowedDespite = []string{".env.example", ".env.sample", ".env.template", "i
 // forbiddenDirs hold secrets or history.
 var forbiddenDirs = []string{".git", ".ssh", ".aws", ".gnupg", ".kube", ".docker"}
 
-// secretPatterns are tokens that give themselves away by their form.
-var secretPatterns = []struct {
+// secretPatterns are tokens that give themselves away by their form. They are
+// compiled when the first file is scanned: most processes never do.
+var secretPatterns = sync.OnceValue(func() []secretPattern {
+	return []secretPattern{
+		{"a private key", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)},
+		{"a GitHub token", regexp.MustCompile(`\b(gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})`)},
+		{"an AWS key", regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b`)},
+		{"a Fly.io token", regexp.MustCompile(`\bfm[12][ar]?_[A-Za-z0-9+/=_-]{40,}`)},
+		{"a Render key", regexp.MustCompile(`\brnd_[A-Za-z0-9]{24,}\b`)},
+		{"a Slack token", regexp.MustCompile(`\bxox[abprs]-[A-Za-z0-9-]{20,}`)},
+		{"a Stripe key", regexp.MustCompile(`\b[rs]k_live_[A-Za-z0-9]{20,}`)},
+		{"a Google API key", regexp.MustCompile(`\bAIza[A-Za-z0-9_-]{35}\b`)},
+		{"an Anthropic or OpenAI key", regexp.MustCompile(`\bsk-(ant-|proj-)?[A-Za-z0-9_-]{32,}`)},
+	}
+})
+
+type secretPattern struct {
 	what string
 	re   *regexp.Regexp
-}{
-	{"a private key", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)},
-	{"a GitHub token", regexp.MustCompile(`\b(gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})`)},
-	{"an AWS key", regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b`)},
-	{"a Fly.io token", regexp.MustCompile(`\bfm[12][ar]?_[A-Za-z0-9+/=_-]{40,}`)},
-	{"a Render key", regexp.MustCompile(`\brnd_[A-Za-z0-9]{24,}\b`)},
-	{"a Slack token", regexp.MustCompile(`\bxox[abprs]-[A-Za-z0-9-]{20,}`)},
-	{"a Stripe key", regexp.MustCompile(`\b[rs]k_live_[A-Za-z0-9]{20,}`)},
-	{"a Google API key", regexp.MustCompile(`\bAIza[A-Za-z0-9_-]{35}\b`)},
-	{"an Anthropic or OpenAI key", regexp.MustCompile(`\bsk-(ant-|proj-)?[A-Za-z0-9_-]{32,}`)},
 }
 
 // pushFile is a file to be committed.
@@ -176,7 +182,7 @@ func (s *settings) scan(name string, data []byte) error {
 	if s.redact.In(data) {
 		return final(typeSecretInFiles, "%s is not committed: it holds the value of a configured secret; name the secret in secret_refs instead", name)
 	}
-	for _, p := range secretPatterns {
+	for _, p := range secretPatterns() {
 		if loc := p.re.FindIndex(data); loc != nil {
 			line := 1 + bytes.Count(data[:loc[0]], []byte("\n"))
 			return final(typeSecretInFiles, "%s is not committed: line %d looks like %s", name, line, p.what)
