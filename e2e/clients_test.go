@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +73,25 @@ func TestOtherClientsCallActivitiesAndStartWorkflowsByName(t *testing.T) {
 	}
 	if now := r.checkContainers(docker)[r.service+"-qdrant"]; now != id {
 		t.Errorf("the pipeline made another Qdrant container than the activity: %s, was %s", now, id)
+	}
+}
+
+// TestTheTemporalCommandLineStartsAWorkflow runs where the temporal command is
+// on the PATH, or ORCH_TEMPORAL_CLI names it: building it takes minutes.
+func TestTheTemporalCommandLineStartsAWorkflow(t *testing.T) {
+	cli := os.Getenv("ORCH_TEMPORAL_CLI")
+	if cli == "" {
+		var err error
+		if cli, err = exec.LookPath("temporal"); err != nil {
+			t.Skip("the temporal command is not on the PATH: go install github.com/temporalio/cli/cmd/temporal@v1.5.1")
+		}
+	}
+	r := databases(t, engine(t), "")
+	r.start()
+	out, err := exec.CommandContext(t.Context(), cli, "workflow", "execute", "--address", fmt.Sprintf("127.0.0.1:%d", r.port),
+		"--type", "DatabasePipelineWorkflow", "--task-queue", r.service+"-queue", "--input", fmt.Sprintf("%q", r.service)).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), pipelineResult) {
+		t.Errorf("want the result %q, got %v:\n%s", pipelineResult, err, out)
 	}
 }
 

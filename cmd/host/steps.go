@@ -10,7 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/orch-host/orch/hostcore/executor"
-	"github.com/orch-host/orch/hostcore/workflows"
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // steps shows an execution: redrawn in place on a terminal, one line per change
@@ -31,18 +31,18 @@ func newSteps(w io.Writer, json bool) *steps {
 	return &steps{w: w, json: json, live: live, color: live && os.Getenv("NO_COLOR") == "", seen: map[string]string{}}
 }
 
-var marks = map[workflows.State]string{
-	workflows.Pending: "·", workflows.Running: "▸", workflows.OK: "✓", workflows.Failed: "✗", workflows.Canceled: "⊘", workflows.Skipped: "–",
+var marks = map[progress.State]string{
+	progress.Pending: "·", progress.Running: "▸", progress.OK: "✓", progress.Failed: "✗", progress.Canceled: "⊘", progress.Skipped: "–",
 }
 
-var colors = map[workflows.State]string{
-	workflows.Running: "\x1b[36m", workflows.OK: "\x1b[32m", workflows.Failed: "\x1b[31m", workflows.Canceled: "\x1b[33m", workflows.Pending: "\x1b[2m", workflows.Skipped: "\x1b[2m",
+var colors = map[progress.State]string{
+	progress.Running: "\x1b[36m", progress.OK: "\x1b[32m", progress.Failed: "\x1b[31m", progress.Canceled: "\x1b[33m", progress.Pending: "\x1b[2m", progress.Skipped: "\x1b[2m",
 }
 
 // update shows a status if it differs from what is shown.
 func (s *steps) update(st *executor.Status) {
 	if s.json {
-		s.changes(st, func(line string, step workflows.Step) {
+		s.changes(st, func(line string, step progress.Step) {
 			_ = writeJSON(s.w, map[string]any{"service": st.Service, "step": step}) // a reader that has gone needs no steps
 		})
 		return
@@ -52,8 +52,8 @@ func (s *steps) update(st *executor.Status) {
 		fmt.Fprintf(s.w, "%s  %s  %s\n", st.Service, st.Workflow, st.WorkflowID)
 	}
 	if !s.live {
-		s.changes(st, func(line string, step workflows.Step) {
-			if step.State != workflows.Pending {
+		s.changes(st, func(line string, step progress.Step) {
+			if step.State != progress.Pending {
 				fmt.Fprintln(s.w, line)
 			}
 		})
@@ -63,7 +63,7 @@ func (s *steps) update(st *executor.Status) {
 }
 
 // changes calls show for every step whose line is new.
-func (s *steps) changes(st *executor.Status, show func(string, workflows.Step)) {
+func (s *steps) changes(st *executor.Status, show func(string, progress.Step)) {
 	if st.Progress == nil {
 		return
 	}
@@ -93,16 +93,16 @@ func (s *steps) redraw(st *executor.Status) {
 }
 
 // line is one step: mark, name, time, and what went wrong or is going on.
-func (s *steps) line(st *executor.Status, step workflows.Step, live bool) string {
+func (s *steps) line(st *executor.Status, step progress.Step, live bool) string {
 	text := fmt.Sprintf("  %s %s", marks[step.State], step.Name)
 	took := time.Duration(step.TookMS) * time.Millisecond
-	if step.State == workflows.Running && live && !step.Started.IsZero() {
+	if step.State == progress.Running && live && !step.Started.IsZero() {
 		took = time.Since(step.Started)
 	}
 	if took > 0 {
 		text += "  " + took.Round(10*time.Millisecond).String()
 	}
-	if step.State == workflows.Running {
+	if step.State == progress.Running {
 		for _, p := range st.Pending {
 			if p.Activity == step.Name && p.Attempt > 1 {
 				text += fmt.Sprintf("  attempt %d, last: %s", p.Attempt, p.LastFailure)
@@ -147,9 +147,9 @@ func (s *steps) verdict(st *executor.Status) {
 	if !st.Closed.IsZero() {
 		took = "  (" + st.Closed.Sub(st.Started).Round(10*time.Millisecond).String() + ")"
 	}
-	text, state := st.Result, workflows.OK
+	text, state := st.Result, progress.OK
 	if st.Failed() {
-		state = workflows.Failed
+		state = progress.Failed
 		if st.Error != "" {
 			text = st.State + ": " + st.Error
 		}

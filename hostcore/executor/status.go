@@ -14,25 +14,25 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/orch-host/orch/config"
-	"github.com/orch-host/orch/hostcore/workflows"
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // Status is where a service stands.
 type Status struct {
-	Service     string              `json:"service"`
-	Description string              `json:"description,omitempty"`
-	Workflow    string              `json:"workflow"`
-	State       string              `json:"state"` // never started, running, completed, failed, canceled, terminated, timed out
-	WorkflowID  string              `json:"workflow_id"`
-	RunID       string              `json:"run_id,omitempty"`
-	TaskQueue   string              `json:"task_queue"`
-	Started     time.Time           `json:"started,omitzero"`
-	Closed      time.Time           `json:"closed,omitzero"`
-	Result      string              `json:"result,omitempty"`
-	Error       string              `json:"error,omitempty"`
-	Progress    *workflows.Progress `json:"progress,omitempty"`
-	Pending     []Pending           `json:"pending,omitempty"`
-	WebUI       string              `json:"web_ui,omitempty"`
+	Service     string             `json:"service"`
+	Description string             `json:"description,omitempty"`
+	Workflow    string             `json:"workflow"`
+	State       string             `json:"state"` // never started, running, completed, failed, canceled, terminated, timed out
+	WorkflowID  string             `json:"workflow_id"`
+	RunID       string             `json:"run_id,omitempty"`
+	TaskQueue   string             `json:"task_queue"`
+	Started     time.Time          `json:"started,omitzero"`
+	Closed      time.Time          `json:"closed,omitzero"`
+	Result      string             `json:"result,omitempty"`
+	Error       string             `json:"error,omitempty"`
+	Progress    *progress.Progress `json:"progress,omitempty"`
+	Pending     []Pending          `json:"pending,omitempty"`
+	WebUI       string             `json:"web_ui,omitempty"`
 }
 
 // Pending is an activity that has been scheduled and has not ended.
@@ -107,14 +107,14 @@ func (e *Executor) status(ctx context.Context, s config.Service, id, runID strin
 }
 
 // queryProgress asks the workflow itself; nil when no worker answers.
-func queryProgress(ctx context.Context, c client.Client, id, runID string) *workflows.Progress {
+func queryProgress(ctx context.Context, c client.Client, id, runID string) *progress.Progress {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	v, err := c.QueryWorkflow(ctx, id, runID, workflows.ProgressQuery)
+	v, err := c.QueryWorkflow(ctx, id, runID, progress.Query)
 	if err != nil {
 		return nil // a workflow without the query, or nobody who could answer it: the status says the rest
 	}
-	var p workflows.Progress
+	var p progress.Progress
 	if v.Get(&p) != nil {
 		return nil
 	}

@@ -24,6 +24,8 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"go.uber.org/goleak"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 func TestMain(m *testing.M) {
@@ -66,7 +68,7 @@ type outcome struct {
 	Calls    []call
 	Timers   []time.Duration
 	Options  []workflow.ActivityOptions // of each activity that was scheduled
-	Progress Progress
+	Progress progress.Progress
 }
 
 func (w *world) act(ctx context.Context, args converter.EncodedValues) (converter.RawValue, error) {
@@ -124,7 +126,7 @@ func (w *world) run(t *testing.T, workflowType string, args ...any) outcome {
 			t.Fatalf("read the result: %v", err)
 		}
 	}
-	v, err := env.QueryWorkflow(ProgressQuery)
+	v, err := env.QueryWorkflow(progress.Query)
 	if err != nil {
 		t.Fatalf("query the progress: %v", err)
 	}

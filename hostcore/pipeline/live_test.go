@@ -22,6 +22,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // record makes the tests that run on a server write the histories they leave into testdata.
@@ -183,18 +185,18 @@ func TestARunKeepsItsDefinitionWhenTheFileChangesAndTheHostRestarts(t *testing.T
 	}
 	s.keep(t, "everything_completed", s.history(t, run))
 
-	if p := progressOf(t, s, run); p.State != OK || p.Result != got {
+	if p := progressOf(t, s, run); p.State != progress.OK || p.Result != got {
 		t.Errorf("progress of the closed run: %+v", p)
 	}
 }
 
-func progressOf(t *testing.T, s *stage, run client.WorkflowRun) Progress {
+func progressOf(t *testing.T, s *stage, run client.WorkflowRun) progress.Progress {
 	t.Helper()
-	v, err := s.client.QueryWorkflow(t.Context(), run.GetID(), run.GetRunID(), ProgressQuery)
+	v, err := s.client.QueryWorkflow(t.Context(), run.GetID(), run.GetRunID(), progress.Query)
 	if err != nil {
 		t.Fatalf("query: %v", err)
 	}
-	var p Progress
+	var p progress.Progress
 	if err := v.Get(&p); err != nil {
 		t.Fatalf("read the progress: %v", err)
 	}
@@ -213,7 +215,7 @@ func TestAFailedRunOnAServerIsTakenBack(t *testing.T) {
 	s.keep(t, "everything_failed", s.history(t, run))
 	p := progressOf(t, s, run)
 	for _, step := range p.Steps {
-		if step.Name == "flaky" && (step.Attempt != 2 || step.State != Failed) {
+		if step.Name == "flaky" && (step.Attempt != 2 || step.State != progress.Failed) {
 			t.Errorf("flaky: %+v", step)
 		}
 	}
@@ -262,7 +264,7 @@ func TestACanceledRunWaitsForItsActivitiesAndIsTakenBack(t *testing.T) {
 	if err != nil || d.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED {
 		t.Errorf("status %v, %v", d.GetWorkflowExecutionInfo().GetStatus(), err)
 	}
-	if p := progressOf(t, s, run); p.State != Canceled || !slices.ContainsFunc(p.Steps, func(s StepProgress) bool { return s.Name == "unconfigure" && s.State == OK }) {
+	if p := progressOf(t, s, run); p.State != progress.Canceled || !slices.ContainsFunc(p.Steps, func(s progress.Step) bool { return s.Name == "unconfigure" && s.State == progress.OK }) {
 		t.Errorf("progress: %+v", p)
 	}
 	s.keep(t, "everything_canceled", s.history(t, run))

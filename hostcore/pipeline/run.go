@@ -7,12 +7,14 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // run is one execution of a definition.
 type run struct {
 	def      *definition
-	progress *recorder
+	progress *progress.Recorder
 	info     map[string]any
 	params   any
 	saga     []undo
@@ -70,7 +72,6 @@ func (r *run) start(ctx workflow.Context, args converter.EncodedValues) (any, er
 			return nil, err
 		}
 	}
-	r.show(ctx)
 	return r.end(ctx, sc, r.steps(ctx, r.def.steps, sc, ""))
 }
 
@@ -285,26 +286,24 @@ func (r *run) began(ctx workflow.Context, s *step, prefix string) func(error) {
 	if !s.recorded() {
 		return func(error) {}
 	}
-	finish := r.progress.start(prefix+s.id, workflow.Now(ctx))
-	r.show(ctx)
+	finish := r.progress.Start(prefix + s.id)
 	return func(err error) {
-		state, text, attempt := OK, "", int32(0)
+		end := progress.End{State: progress.OK}
 		switch {
 		case err == nil, isReturn(err):
 		case ctx.Err() != nil && temporal.IsCanceledError(err):
-			state = Canceled
+			end.State = progress.Canceled
 		default:
-			state, text, attempt = Failed, message(err), lastAttempt(err, s.options.retry.attempts)
+			end = progress.End{State: progress.Failed, Error: message(err), Attempt: lastAttempt(err, s.options.retry.attempts)}
 		}
-		finish(state, text, attempt, workflow.Now(ctx))
-		r.show(ctx)
+		finish(end)
 	}
 }
 
 // skip records that a step and the steps inside it are left out.
 func (r *run) skip(s *step, prefix string) {
 	if s.recorded() {
-		r.progress.skip(prefix + s.id)
+		r.progress.Skip(prefix + s.id)
 	}
 	if s.kind != kindForeach {
 		for _, inner := range s.steps {
@@ -312,9 +311,6 @@ func (r *run) skip(s *step, prefix string) {
 		}
 	}
 }
-
-// show draws the progress on the run's page of the Web UI.
-func (r *run) show(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, r.progress.text()) }
 
 // toPolicy is the Temporal form of a retry.
 func (r retry) toPolicy() *temporal.RetryPolicy {

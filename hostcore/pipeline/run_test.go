@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // echo answers with its first argument.
@@ -257,7 +259,7 @@ steps: [{activity: never}]
 					t.Errorf("message %q does not say %q", text, want)
 				}
 			}
-			if o.Progress.State != Failed || !strings.Contains(o.Progress.Error, c.says[0]) {
+			if o.Progress.State != progress.Failed || !strings.Contains(o.Progress.Error, c.says[0]) {
 				t.Errorf("progress: %+v", o.Progress)
 			}
 			for _, a := range o.asked() {
@@ -370,7 +372,7 @@ on_failure: {activity: never}
 	if diff := cmp.Diff([]string{"ok start", "canceled wait", "skipped later", "ok stop"}, o.states()); diff != "" {
 		t.Errorf("progress (-want +got):\n%s", diff)
 	}
-	if o.Progress.State != Canceled {
+	if o.Progress.State != progress.Canceled {
 		t.Errorf("progress is %s", o.Progress.State)
 	}
 }
@@ -383,7 +385,7 @@ func TestACanceledSleepEndsCanceled(t *testing.T) {
 		},
 	}
 	o := w.run(t, "pipeline/demo")
-	if !temporal.IsCanceledError(o.Err) || o.Progress.State != Canceled || len(o.Calls) > 0 {
+	if !temporal.IsCanceledError(o.Err) || o.Progress.State != progress.Canceled || len(o.Calls) > 0 {
 		t.Errorf("ended with %v, %s, calls %v", o.Err, o.Progress.State, o.Calls)
 	}
 }
@@ -498,7 +500,7 @@ func TestAnUnknownPipelineIsRefusedWithTheKnownOnes(t *testing.T) {
 		if kind != ErrUnknownPipeline || !strings.Contains(text, unknown) || !strings.Contains(text, "pipeline/database, pipeline/metrics") {
 			t.Errorf("%s: %s: %s", unknown, kind, text)
 		}
-		if o.Progress.State != Failed {
+		if o.Progress.State != progress.Failed {
 			t.Errorf("progress: %+v", o.Progress)
 		}
 	}
@@ -517,10 +519,10 @@ func TestABrokenPipelineSaysWhatIsWrongWithItsFile(t *testing.T) {
 }
 
 func TestProgressOfACompletedRunThatTellsOfAFailureIsFailed(t *testing.T) {
-	if o := play(t, `steps: [{return: "Error: no"}]`, nil); o.Progress.State != Failed || o.Progress.Result != "Error: no" {
+	if o := play(t, `steps: [{return: "Error: no"}]`, nil); o.Progress.State != progress.Failed || o.Progress.Result != "Error: no" {
 		t.Errorf("progress: %+v", o.Progress)
 	}
-	if o := play(t, `steps: [{return: {a: 1}}]`, nil); o.Progress.State != OK || o.Progress.Result != `{"a":1}` {
+	if o := play(t, `steps: [{return: {a: 1}}]`, nil); o.Progress.State != progress.OK || o.Progress.Result != `{"a":1}` {
 		t.Errorf("progress: %+v", o.Progress)
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // Registrar is the part of worker.Registry that Register needs. Replayers and test environments have it too.
@@ -47,13 +49,10 @@ type dynamic struct {
 
 func (i *dynamic) run(ctx workflow.Context, args converter.EncodedValues) (any, error) {
 	info := workflow.GetInfo(ctx)
-	progress := newRecorder(info.WorkflowType.Name, nil)
-	if err := workflow.SetQueryHandler(ctx, ProgressQuery, func() (Progress, error) { return progress.snapshot(), nil }); err != nil {
-		return nil, fmt.Errorf("answer the query %s: %w", ProgressQuery, err)
-	}
+	recorder := progress.Record(ctx, info.WorkflowType.Name, nil)
 	pin := i.pin(ctx, info.WorkflowType.Name)
 	if pin.Refused != "" {
-		progress.close(Failed, "", pin.Message)
+		recorder.Close(progress.End{State: progress.Failed, Error: pin.Message})
 		return nil, refuse(pin.Refused, nil, "%s", pin.Message)
 	}
 	p, err := i.registry.plan(pin)
@@ -61,25 +60,24 @@ func (i *dynamic) run(ctx workflow.Context, args converter.EncodedValues) (any, 
 		// The definition was valid when it was pinned: this host cannot read it, another one can.
 		panic(fmt.Sprintf("%v; this host is older than the one that started the run, or broken", err))
 	}
-	progress.report.Steps = newRecorder("", foreseen(p.def)).report.Steps
-	r := &run{def: p.def, progress: progress, info: infoValues(info)}
+	recorder.Foresee(foreseen(p.def))
+	r := &run{def: p.def, progress: recorder, info: infoValues(info)}
 	result, err := r.start(ctx, args)
 	switch {
 	case err == nil:
-		state, text := OK, text(result)
-		if i.options.IsFailure(text) {
-			state = Failed
+		end := progress.End{State: progress.OK, Result: text(result)}
+		if i.options.IsFailure(end.Result) {
+			end.State = progress.Failed
 		}
 		if result == nil {
-			text = ""
+			end.Result = ""
 		}
-		progress.close(state, text, "")
+		recorder.Close(end)
 	case ctx.Err() != nil:
-		progress.close(Canceled, "", r.left)
+		recorder.Close(progress.End{State: progress.Canceled, Error: r.left})
 	default:
-		progress.close(Failed, "", message(err))
+		recorder.Close(progress.End{State: progress.Failed, Error: message(err)})
 	}
-	r.show(ctx)
 	return result, err
 }
 

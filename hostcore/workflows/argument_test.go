@@ -9,6 +9,8 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/testsuite"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 func TestParamsReachActivitiesWithoutLoss(t *testing.T) {
@@ -154,7 +156,7 @@ func TestMetricsAndTracingValidateTheirParams(t *testing.T) {
 				if len(o.Calls) != 0 {
 					t.Errorf("activities were called: %v", o.asked())
 				}
-				if o.Progress.State != Failed || o.Progress.Result != tc.want {
+				if o.Progress.State != progress.Failed || o.Progress.Result != tc.want {
 					t.Errorf("progress: %+v", o.Progress)
 				}
 			})

@@ -8,6 +8,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // canceled is an activity during which the run is canceled.
@@ -29,7 +31,7 @@ func TestARunCanceledInAnyStepEndsCanceled(t *testing.T) {
 				if len(o.asked()) != reached {
 					t.Errorf("the run went on: %v", o.asked())
 				}
-				if s := o.step(t, step); s.State != Canceled || o.Progress.State != Canceled {
+				if s := o.step(t, step); s.State != progress.Canceled || o.Progress.State != progress.Canceled {
 					t.Errorf("progress: run %s, step %+v", o.Progress.State, s)
 				}
 			}

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 func TestChatSetupKnowsItsSourceFolder(t *testing.T) {
@@ -86,7 +88,7 @@ func TestAChatSetupThatFailsTakesBackWhatItCreatedAndNothingElse(t *testing.T) {
 					t.Errorf("taken back (-want +got):\n%s", diff)
 				}
 				for _, u := range tc.undone {
-					if s := o.step(t, u); s.State != OK {
+					if s := o.step(t, u); s.State != progress.OK {
 						t.Errorf("progress of %s: %+v", u, s)
 					}
 				}
@@ -108,7 +110,7 @@ func TestTakingBackGoesOnWhenAStepOfItFails(t *testing.T) {
 	if text := failure(t, o.Err); text != want {
 		t.Errorf("got  %q\nwant %q", text, want)
 	}
-	if s := o.step(t, "delete_neo4j_dependency_activity"); s.State != OK {
+	if s := o.step(t, "delete_neo4j_dependency_activity"); s.State != progress.OK {
 		t.Errorf("it stopped half-way: %v", o.states())
 	}
 }

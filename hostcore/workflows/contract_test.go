@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // contractRow is one row of the table users rely on, written out by hand: nothing here comes from the code under test.
@@ -130,11 +132,11 @@ func TestEveryRowOfTheContractHolds(t *testing.T) {
 				}
 			}
 			for _, s := range o.Progress.Steps {
-				if s.State != OK || s.Started.IsZero() {
+				if s.State != progress.OK || s.Started.IsZero() {
 					t.Errorf("progress of %s: %+v", s.Name, s)
 				}
 			}
-			if o.Progress.State != OK || o.Progress.Result != row.result || o.Progress.Workflow != row.workflow {
+			if o.Progress.State != progress.OK || o.Progress.Result != row.result || o.Progress.Workflow != row.workflow {
 				t.Errorf("progress: %+v", o.Progress)
 			}
 		})
@@ -176,15 +178,15 @@ func TestAStepThatKeepsFailingIsTriedThreeTimesAndFailsTheRun(t *testing.T) {
 				if tries := o.Calls[len(o.Calls)-1].Attempt; tries != 3 {
 					t.Errorf("tried %d times, want 3", tries)
 				}
-				if s := o.step(t, failing); s.State != Failed || s.Error != "port 3100 is taken" {
+				if s := o.step(t, failing); s.State != progress.Failed || s.Error != "port 3100 is taken" {
 					t.Errorf("progress of the failed step: %+v", s)
 				}
 				for _, after := range row.steps[i+1:] {
-					if s := o.step(t, after); s.State != Skipped {
+					if s := o.step(t, after); s.State != progress.Skipped {
 						t.Errorf("progress of a step behind it: %+v", s)
 					}
 				}
-				if o.Progress.State != Failed {
+				if o.Progress.State != progress.Failed {
 					t.Errorf("the run is %s, want failed", o.Progress.State)
 				}
 				switch row.workflow {

@@ -35,7 +35,7 @@ func (f *flow) verify(d deployment) {
 		return
 	}
 	if d.params.isTrue("dry_run") {
-		f.progress.skip(checkHealth)
+		f.progress.Skip(checkHealth)
 		return
 	}
 	if problem := notDeployed(d.url, d.repoURL); problem != "" {

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // provider is what differs between the three deploy workflows.
@@ -101,7 +103,7 @@ func TestADeployWithNothingToCheckFails(t *testing.T) {
 				if slices.Contains(o.asked(), checkHealth) {
 					t.Error("the health check was made up")
 				}
-				if s := o.step(t, checkHealth); s.State != Skipped {
+				if s := o.step(t, checkHealth); s.State != progress.Skipped {
 					t.Errorf("progress: %+v", s)
 				}
 			})
@@ -129,7 +131,7 @@ func TestADryRunPlansEveryStepAndChecksNothing(t *testing.T) {
 			if asked := o.asked(); slices.Contains(asked, checkHealth) || len(asked) != 4 {
 				t.Errorf("called %v", asked)
 			}
-			if s := o.step(t, checkHealth); s.State != Skipped {
+			if s := o.step(t, checkHealth); s.State != progress.Skipped {
 				t.Errorf("progress: %+v", s)
 			}
 		})
@@ -143,18 +145,18 @@ func TestAnUnhealthyDeployGoesBackWhereItCan(t *testing.T) {
 		name, params, deployed string
 		health, rollback       any
 		want                   string
-		rolled                 State // of the rollback step, "" when there must be none
+		rolled                 progress.State // of the rollback step, "" when there must be none
 	}{
 		{"to the previous image", `{}`, `{` + url + `,"changed":true,"previous_image":"app@sha256:1"}`, sick, `{}`,
-			"https://x.example.com is not healthy: 503 for 5 minutes; rolled back to app@sha256:1", OK},
+			"https://x.example.com is not healthy: 503 for 5 minutes; rolled back to app@sha256:1", progress.OK},
 		{"to the previous deployment", `{"rollback_on_failure":true}`, `{` + url + `,"changed":true,"previous_deployment_id":"dep-1"}`, sick, `{}`,
-			"https://x.example.com is not healthy: 503 for 5 minutes; rolled back to dep-1", OK},
+			"https://x.example.com is not healthy: 503 for 5 minutes; rolled back to dep-1", progress.OK},
 		{"when the check answers false", `{}`, `{` + url + `,"changed":true,"previous_deployment_id":"dep-1"}`, `false`, `{}`,
-			"https://x.example.com is not healthy: the health check answered that it is not healthy; rolled back to dep-1", OK},
+			"https://x.example.com is not healthy: the health check answered that it is not healthy; rolled back to dep-1", progress.OK},
 		{"when the check answers not healthy", `{}`, `{` + url + `,"changed":true,"previous_deployment_id":"dep-1"}`, `{"healthy":false}`, `{}`,
-			"https://x.example.com is not healthy: the health check answered that it is not healthy; rolled back to dep-1", OK},
+			"https://x.example.com is not healthy: the health check answered that it is not healthy; rolled back to dep-1", progress.OK},
 		{"and says so when going back fails", `{}`, `{` + url + `,"changed":true,"previous_image":"app@sha256:1"}`, sick, errBroken,
-			"https://x.example.com is not healthy: 503 for 5 minutes; rolling back to app@sha256:1 failed: docker is not running", Failed},
+			"https://x.example.com is not healthy: 503 for 5 minutes; rolling back to app@sha256:1 failed: docker is not running", progress.Failed},
 		{"unless the params forbid it", `{"rollback_on_failure":false}`, `{` + url + `,"changed":true,"previous_image":"app@sha256:1"}`, sick, `{}`,
 			"https://x.example.com is not healthy: 503 for 5 minutes; not rolled back: rollback_on_failure is false", ""},
 		{"unless nothing was changed", `{}`, `{` + url + `,"changed":false,"previous_image":"app@sha256:1"}`, sick, `{}`,
@@ -169,7 +171,7 @@ func TestAnUnhealthyDeployGoesBackWhereItCan(t *testing.T) {
 				if text := failure(t, o.Err); text != tc.want {
 					t.Errorf("got  %q\nwant %q", text, tc.want)
 				}
-				if s := o.step(t, checkHealth); s.State != Failed {
+				if s := o.step(t, checkHealth); s.State != progress.Failed {
 					t.Errorf("progress of the check: %+v", s)
 				}
 				if tc.rolled == "" {
@@ -219,10 +221,10 @@ func TestARollbackRunsToItsEndWhenTheRunIsCanceled(t *testing.T) {
 			if !temporal.IsCanceledError(o.Err) {
 				t.Errorf("the run ended with %v, want canceled", o.Err)
 			}
-			if s := o.step(t, p.rollback); s.State != OK {
+			if s := o.step(t, p.rollback); s.State != progress.OK {
 				t.Errorf("progress of the rollback: %+v", s)
 			}
-			if s := o.step(t, checkHealth); s.State != Failed || s.Error != "docker is not running" {
+			if s := o.step(t, checkHealth); s.State != progress.Failed || s.Error != "docker is not running" {
 				t.Errorf("progress of the check: %+v", s)
 			}
 		})

@@ -9,6 +9,8 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // Arg is a workflow argument as it came: any JSON value from any client language, or nothing.
@@ -24,7 +26,7 @@ type flow struct {
 	ctx      workflow.Context
 	spec     spec
 	log      log.Logger
-	progress *recorder
+	progress *progress.Recorder
 	undo     []undoStep
 
 	err    error   // why the run failed or was canceled
@@ -32,7 +34,7 @@ type flow struct {
 }
 
 func begin(ctx workflow.Context, s spec) *flow {
-	return &flow{ctx: ctx, spec: s, log: workflow.GetLogger(ctx), progress: record(ctx, s)}
+	return &flow{ctx: ctx, spec: s, log: workflow.GetLogger(ctx), progress: progress.Record(ctx, s.name, s.steps())}
 }
 
 func (f *flow) ended() bool { return f.err != nil || f.answer != nil }
@@ -65,7 +67,7 @@ func (f *flow) execute(ctx workflow.Context, timeout time.Duration, activity str
 	if timeout > heartbeatTimeout {
 		options.HeartbeatTimeout = heartbeatTimeout
 	}
-	finish := f.progress.start(activity)
+	finish := f.progress.Start(activity)
 	var raw converter.RawValue
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activity, payloads(args)...).Get(ctx, &raw)
 	if ctx.Err() != nil && err != nil && !temporal.IsCanceledError(err) {
@@ -73,7 +75,9 @@ func (f *flow) execute(ctx workflow.Context, timeout time.Duration, activity str
 	}
 	used := lastAttempt(err, f.spec.retry)
 	err = settle(ctx, err)
-	finish(err, used, value{raw}.outcome())
+	end := endOf(err)
+	end.Attempt, end.Outcome = used, value{raw}.outcome()
+	finish(end)
 	return value{raw}, err
 }
 
@@ -126,11 +130,15 @@ func (f *flow) catch(prefix string) {
 func (f *flow) done(result string) (string, error) {
 	if f.err != nil {
 		f.compensate()
-		f.progress.close(f.err, "")
+		f.progress.Close(endOf(f.err))
 		return "", f.err
 	}
 	f.reply(result)
-	f.progress.close(nil, *f.answer)
+	end := progress.End{State: progress.OK, Result: *f.answer}
+	if IsFailure(*f.answer) {
+		end.State = progress.Failed
+	}
+	f.progress.Close(end)
 	return *f.answer, nil
 }
 
@@ -141,6 +149,17 @@ func (f *flow) complete(result string) (string, error) {
 		f.log.Info(f.spec.name + " complete")
 	}
 	return result, err
+}
+
+// endOf is how a step or run that returned err ended.
+func endOf(err error) progress.End {
+	switch {
+	case err == nil:
+		return progress.End{State: progress.OK}
+	case temporal.IsCanceledError(err):
+		return progress.End{State: progress.Canceled, Error: message(err)}
+	}
+	return progress.End{State: progress.Failed, Error: message(err)}
 }
 
 // summary turns an activity type into words for the Web UI.

@@ -21,6 +21,8 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"go.uber.org/goleak"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -54,7 +56,7 @@ type outcome struct {
 	Calls    []call
 	Timers   []time.Duration
 	Options  []workflow.ActivityOptions // of each activity that was scheduled
-	Progress Progress
+	Progress progress.Progress
 	Log      string
 }
 
@@ -126,7 +128,7 @@ func (w *world) run(t *testing.T, name string, args ...any) outcome {
 			t.Fatalf("read the result: %v", err)
 		}
 	}
-	v, err := env.QueryWorkflow(ProgressQuery)
+	v, err := env.QueryWorkflow(progress.Query)
 	if err != nil {
 		t.Fatalf("query the progress: %v", err)
 	}
@@ -178,7 +180,7 @@ func (o outcome) args(t *testing.T, activity string) []string {
 }
 
 // step returns the last recorded step of that name.
-func (o outcome) step(t *testing.T, name string) Step {
+func (o outcome) step(t *testing.T, name string) progress.Step {
 	t.Helper()
 	for _, s := range slices.Backward(o.Progress.Steps) {
 		if s.Name == name {
@@ -186,7 +188,7 @@ func (o outcome) step(t *testing.T, name string) Step {
 		}
 	}
 	t.Fatalf("the progress has no step %s: %+v", name, o.Progress.Steps)
-	return Step{}
+	return progress.Step{}
 }
 
 func (o outcome) states() []string {

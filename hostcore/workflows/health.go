@@ -17,7 +17,7 @@ func (f *flow) health(activity string, p object) error {
 	result, err := f.execute(f.ctx, f.spec.timeout, activity, p)
 	if err == nil && (string(result.json()) == "false" || result.fields().isFalse("healthy")) {
 		err = temporal.NewNonRetryableApplicationError("the health check answered that it is not healthy", "Unhealthy", nil)
-		f.progress.overrule(activity, err)
+		f.progress.Overrule(activity, endOf(err))
 	}
 	return err
 }

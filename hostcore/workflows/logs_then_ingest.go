@@ -71,7 +71,7 @@ func (f *flow) child(name, key string, p object) string {
 	if len(how.Params) > 0 {
 		arg = how.Params
 	}
-	finish := f.progress.start(name)
+	finish := f.progress.Start(name)
 	var result string
 	err := workflow.ExecuteChildWorkflow(ctx, name, arg).Get(ctx, &result)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
@@ -79,7 +79,7 @@ func (f *flow) child(name, key string, p object) string {
 			fmt.Sprintf("%s is already running as %s: stop it first, or wait for it", name, id), "AlreadyRunning", nil)
 	}
 	err = settle(ctx, err)
-	finish(err, 0, "")
+	finish(endOf(err))
 	if err != nil {
 		f.fail(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 const composite = "run_logs_pipeline_then_stdout_ingest"
@@ -87,7 +89,7 @@ func TestTheCompositeStartsNoIngestWithoutTheLogsPipeline(t *testing.T) {
 func TestAnIngestThatCouldNotBeConfiguredFailsTheComposite(t *testing.T) {
 	o := (&world{answers: map[string]any{"logs_configure_activity": "null"}}).run(t, composite, nil)
 	wantText(t, o, "configuration failed")
-	if o.Progress.State != Failed {
+	if o.Progress.State != progress.Failed {
 		t.Errorf("progress: %+v", o.Progress)
 	}
 }

@@ -11,14 +11,16 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 func TestProgressIsAnsweredWhileARunIsUnderWay(t *testing.T) {
-	var during Progress
+	var during progress.Progress
 	w := &world{}
 	w.prepare = func(env *testsuite.TestWorkflowEnvironment) {
 		w.answers = map[string]any{"start_opentelemetry_collector": func(context.Context, call) (any, error) {
-			v, err := env.QueryWorkflow(ProgressQuery)
+			v, err := env.QueryWorkflow(progress.Query)
 			if err == nil {
 				err = v.Get(&during)
 			}
@@ -35,7 +37,7 @@ func TestProgressIsAnsweredWhileARunIsUnderWay(t *testing.T) {
 	if diff := cmp.Diff(want, outcome{Progress: during}.states()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if during.State != Running || during.Steps[2].Started.IsZero() || !during.Steps[3].Started.IsZero() {
+	if during.State != progress.Running || during.Steps[2].Started.IsZero() || !during.Steps[3].Started.IsZero() {
 		t.Errorf("progress: %+v", during)
 	}
 }

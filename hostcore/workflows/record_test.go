@@ -19,6 +19,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
+
+	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // recordedContext is the source folder the recorded chat setups were given by their host.
@@ -115,23 +117,23 @@ func recordOne(t *testing.T, c client.Client, s scenario) {
 // checkProgress asks the closed run for its progress, as the command line does.
 func checkProgress(t *testing.T, c client.Client, s scenario, runID string) {
 	t.Helper()
-	v, err := c.QueryWorkflow(t.Context(), s.name, runID, ProgressQuery)
+	v, err := c.QueryWorkflow(t.Context(), s.name, runID, progress.Query)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p Progress
+	var p progress.Progress
 	if err := v.Get(&p); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]State{"Completed": OK, "Failed": Failed, "Canceled": Canceled}[s.status]
+	want := map[string]progress.State{"Completed": progress.OK, "Failed": progress.Failed, "Canceled": progress.Canceled}[s.status]
 	if IsFailure(s.result) {
-		want = Failed
+		want = progress.Failed
 	}
 	if p.State != want || p.Result != s.result {
 		t.Errorf("progress %+v, want state %s", p, want)
 	}
 	if s.name == "LogsPipelineWorkflow-failed" {
-		i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Name == "start_loki_activity" })
+		i := slices.IndexFunc(p.Steps, func(s progress.Step) bool { return s.Name == "start_loki_activity" })
 		if p.Steps[i].Attempt != 3 || p.Steps[i].TookMS < 2900 {
 			t.Errorf("progress of the failed step: %+v", p.Steps[i])
 		}
