@@ -22,15 +22,18 @@ const (
 
 // Temporal says how to reach the workflow engine.
 type Temporal struct {
-	Mode       string   `toml:"mode" flag:"temporal-mode" oneof:"embedded external" doc:"Which Temporal server to use. 'embedded': the host starts its own on this machine and keeps it in the state folder. 'external': connect to the one at 'address'."`
-	Address    string   `toml:"address" flag:"temporal-address" check:"address" default:"localhost:7233" doc:"Host and port of the Temporal frontend. In mode 'embedded' it follows 'embedded.port'."`
-	Namespace  string   `toml:"namespace" flag:"temporal-namespace" check:"name" doc:"Temporal namespace of the services that name none."`
-	APIKey     Secret   `toml:"api_key" doc:"API key for Temporal Cloud or a server that asks for one. Turns TLS on."`
-	Profile    string   `toml:"profile" doc:"Profile of the Temporal client configuration (temporal.toml) to start from. The settings here go before it."`
-	ConfigFile string   `toml:"config_file" path:"true" doc:"The Temporal client configuration to read the profile from. Default: where the Temporal CLI keeps it."`
-	WebUI      string   `toml:"web_ui" check:"url" default:"http://localhost:8080" doc:"Address of the Temporal Web UI, for links that people follow. In mode 'embedded' it follows 'embedded.ui_port'."`
-	TLS        TLS      `toml:"tls" doc:"TLS to the Temporal server."`
-	Embedded   Embedded `toml:"embedded" doc:"The server of mode 'embedded'."`
+	Mode       string `toml:"mode" flag:"temporal-mode" oneof:"embedded external" doc:"Which Temporal server to use. 'embedded': the host starts its own on this machine and keeps it in the state folder. 'external': connect to the one at 'address'."`
+	Address    string `toml:"address" flag:"temporal-address" check:"address" default:"localhost:7233" doc:"Host and port of the Temporal frontend. In mode 'embedded' it follows 'embedded.port'."`
+	Namespace  string `toml:"namespace" flag:"temporal-namespace" check:"name" doc:"Temporal namespace of the services that name none."`
+	APIKey     Secret `toml:"api_key" doc:"API key for Temporal Cloud or a server that asks for one. Turns TLS on."`
+	Profile    string `toml:"profile" doc:"Profile of the Temporal client configuration (temporal.toml) to start from. The settings here go before it."`
+	ConfigFile string `toml:"config_file" path:"true" doc:"The Temporal client configuration to read the profile from. Default: where the Temporal CLI keeps it."`
+	WebUI      string `toml:"web_ui" check:"url" default:"http://localhost:8080" doc:"Address of the Temporal Web UI, for links that people follow. In mode 'embedded' it follows 'embedded.ui_port'."`
+	TLS        TLS    `toml:"tls" doc:"TLS to the Temporal server."`
+
+	Encryption Encryption `toml:"encryption" doc:"Encryption of what is stored in Temporal: arguments, results, heartbeats, the messages of failures."`
+
+	Embedded Embedded `toml:"embedded" doc:"The server of mode 'embedded'."`
 }
 
 // TLS is the client side of a TLS connection.
@@ -48,6 +51,18 @@ func (t Temporal) UseTLS() bool {
 		return *t.TLS.Enabled
 	}
 	return t.TLS.CertFile != "" || t.TLS.KeyFile != "" || t.TLS.CAFile != "" || t.TLS.ServerName != "" || !t.APIKey.IsZero()
+}
+
+// Encryption keeps what is stored in Temporal from the server and its database.
+type Encryption struct {
+	KeyID string                   `toml:"key_id" check:"name" doc:"Id of the key that encrypts: the name of a table in 'keys'. Empty: nothing is encrypted, and what was encrypted before is still read."`
+	Keys  map[string]EncryptionKey `toml:"keys" doc:"A key, under its id. To rotate, add one on every host, then change 'key_id'; a key stays until no history needs it."`
+	Token Secret                   `toml:"endpoint_token" doc:"When set, the HTTP endpoints serve POST /codec/decode to whoever sends it as a bearer token, for the Web UI and the temporal command."`
+}
+
+// EncryptionKey is one of several keys.
+type EncryptionKey struct {
+	Key Secret `toml:"key" doc:"32 bytes in base64 (openssl rand -base64 32), as 'env:NAME' or 'file:/path'."`
 }
 
 // Embedded is the server that the host runs itself in mode embedded.

@@ -52,6 +52,9 @@ func (v *validator) temporal() {
 	if t.TLS.Enabled != nil && !*t.TLS.Enabled && !t.APIKey.IsZero() {
 		v.problem(tls.key("enabled"), "an API key must not travel without TLS", "remove temporal.api_key, or turn TLS on")
 	}
+	if e := t.Encryption; e.KeyID != "" && e.Keys[e.KeyID].Key.IsZero() {
+		v.problem(p.key("encryption").key("key_id"), fmt.Sprintf("there is no key %q", e.KeyID), fmt.Sprintf("add [temporal.encryption.keys.%s] with key = \"env:NAME\" or \"file:/path\"", e.KeyID))
+	}
 	if t.Mode != ModeEmbedded {
 		return
 	}

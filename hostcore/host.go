@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/orch-host/orch/hostcore/admin"
 	"github.com/orch-host/orch/hostcore/bridge"
 	"github.com/orch-host/orch/hostcore/catalog"
+	"github.com/orch-host/orch/hostcore/codec"
 	"github.com/orch-host/orch/hostcore/connection"
 	"github.com/orch-host/orch/hostcore/discover"
 	"github.com/orch-host/orch/hostcore/embedded"
@@ -87,7 +90,11 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 	if err := h.loadPipelines(); err != nil {
 		return nil, err
 	}
-	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, h.cfg.Host.Listen, (*backend)(h), h.metrics()); err != nil {
+	decoder, err := codecEndpoint(h.cfg.Temporal)
+	if err != nil {
+		return nil, err
+	}
+	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, h.cfg.Host.Listen, (*backend)(h), h.metrics(), decoder); err != nil {
 		return nil, err
 	}
 	g, gctx := errgroup.WithContext(ctx)
@@ -153,6 +160,28 @@ func Catalog(c *config.Config, logger *slog.Logger) (*catalog.Catalog, error) {
 		StateDir: filepath.Join(c.Host.StateDir, "plugin-state"), LogLevel: c.Host.LogLevel, Logger: logger,
 		Verify: trust.NewVerifier(c.Plugins, logger).Verify,
 	}), nil
+}
+
+// codecEndpoint decodes for the Web UI; nil when it is not asked for.
+func codecEndpoint(t config.Temporal) (http.Handler, error) {
+	c, err := connection.Codec(t.Encryption)
+	if err != nil || c == nil || t.Encryption.Token.IsZero() {
+		return nil, err
+	}
+	token, err := t.Encryption.Token.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("temporal.encryption.endpoint_token: %w", err)
+	}
+	return codec.Handler(c, token, origin(t.WebUI)), nil
+}
+
+// origin is the scheme, host and port of a URL.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // openTemporal reaches the server, starting it first in embedded mode, and

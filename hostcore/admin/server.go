@@ -32,8 +32,8 @@ type Server struct {
 }
 
 // Start serves the API on the socket in runtimeDir and the pages on listen (""
-// for none).
-func Start(runtimeDir, listen string, b Backend, metrics *prometheus.Registry) (*Server, error) {
+// for none), where codec, if there is one, answers below /codec/.
+func Start(runtimeDir, listen string, b Backend, metrics *prometheus.Registry, codec http.Handler) (*Server, error) {
 	s := &Server{socket: filepath.Join(runtimeDir, SocketName)}
 	_ = os.Remove(s.socket) // the host's lock says that nobody serves it any more
 	unix, err := net.Listen("unix", s.socket)
@@ -53,7 +53,7 @@ func Start(runtimeDir, listen string, b Backend, metrics *prometheus.Registry) (
 		return nil, fmt.Errorf("listen on host.listen = %q: %w; another program holds the port: set another one, 0 for any, or \"\" for none", listen, err)
 	}
 	s.listen = tcp.Addr().String()
-	s.serve(tcp, pages(b, metrics))
+	s.serve(tcp, pages(b, metrics, codec))
 	return s, nil
 }
 
@@ -125,8 +125,11 @@ func api(b Backend) http.Handler {
 }
 
 // pages are what the TCP address shows: nothing there changes anything.
-func pages(b Backend, metrics *prometheus.Registry) http.Handler {
+func pages(b Backend, metrics *prometheus.Registry, codec http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	if codec != nil {
+		mux.Handle("/codec/", codec)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	})

@@ -14,9 +14,13 @@ import (
 	"sync"
 	"time"
 
+	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/converter"
 	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/orch-host/orch/config"
 )
@@ -80,6 +84,25 @@ func Dial(ctx context.Context, cfg config.Temporal, set func(path string) bool, 
 // Options are the client options for cfg; set says which keys of orch.toml the
 // user has set.
 func Options(cfg config.Temporal, set func(path string) bool) (client.Options, error) {
+	o, err := serverOptions(cfg, set)
+	if err != nil {
+		return o, err
+	}
+	c, err := Codec(cfg.Encryption)
+	if err != nil {
+		return o, err
+	}
+	if c != nil {
+		o.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), c)
+		o.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+			DataConverter: o.DataConverter, EncodeCommonAttributes: true,
+		})
+	}
+	return o, nil
+}
+
+// serverOptions say where the server is and how it is talked to.
+func serverOptions(cfg config.Temporal, set func(path string) bool) (client.Options, error) {
 	o := client.Options{HostPort: cfg.Address, Namespace: cfg.Namespace}
 	if cfg.Mode == config.ModeEmbedded {
 		return o, nil // its own server: nothing from outside applies
@@ -152,6 +175,16 @@ func (c *Clients) For(namespace string) (client.Client, error) {
 	}
 	c.open[namespace] = cl
 	return cl, nil
+}
+
+// Message is what a failure of a history says.
+func (c *Clients) Message(f *failurepb.Failure) string {
+	if f == nil || c.options.DataConverter == nil {
+		return f.GetMessage()
+	}
+	f = proto.CloneOf(f)
+	converter.DecodeCommonFailureAttributes(c.options.DataConverter, f)
+	return f.GetMessage()
 }
 
 // Close ends all clients.

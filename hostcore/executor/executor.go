@@ -9,6 +9,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -31,18 +32,20 @@ const (
 
 // Executor works on services. The zero value is not usable; see New.
 type Executor struct {
-	clients interface {
-		For(namespace string) (client.Client, error)
-		Address() string
-	}
-	cfg *config.Config
+	clients Clients
+	cfg     *config.Config
+}
+
+// Clients reach one Temporal server.
+type Clients interface {
+	For(namespace string) (client.Client, error)
+	Address() string
+	// Message is what a stored failure says, decrypted where it has to be.
+	Message(*failurepb.Failure) string
 }
 
 // New makes an executor over the clients of one Temporal server.
-func New(cfg *config.Config, clients interface {
-	For(namespace string) (client.Client, error)
-	Address() string
-}) *Executor {
+func New(cfg *config.Config, clients Clients) *Executor {
 	return &Executor{clients: clients, cfg: cfg}
 }
 

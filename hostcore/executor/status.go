@@ -47,13 +47,14 @@ type Pending struct {
 // NeverStarted is the state of a service without an execution.
 const NeverStarted = "never started"
 
-// Failed says whether the execution ended badly, its result text included.
+// Failed says whether the execution ended badly, its result text included, or
+// with a result that cannot be read here.
 func (s *Status) Failed() bool {
 	switch s.State {
 	case "failed", "terminated", "timed out", "canceled":
 		return true
 	}
-	return Failed(s.Result)
+	return Failed(s.Result) || s.Error != ""
 }
 
 // Closed says whether the execution has ended.
@@ -146,7 +147,7 @@ func (e *Executor) describe(ctx context.Context, s config.Service, id, runID str
 	}
 	st.WebUI = e.webUI(s, &Run{WorkflowID: id, RunID: st.RunID, Namespace: s.Namespace})
 	for _, p := range d.GetPendingActivities() {
-		st.Pending = append(st.Pending, pendingOf(p))
+		st.Pending = append(st.Pending, e.pendingOf(p))
 	}
 	if st.Ended() {
 		e.verdict(ctx, c, st)
@@ -154,9 +155,9 @@ func (e *Executor) describe(ctx context.Context, s config.Service, id, runID str
 	return st, nil
 }
 
-func pendingOf(p *workflowpb.PendingActivityInfo) Pending {
+func (e *Executor) pendingOf(p *workflowpb.PendingActivityInfo) Pending {
 	out := Pending{Activity: p.GetActivityType().GetName(), State: p.GetState().String(), Attempt: p.GetAttempt(),
-		LastFailure: p.GetLastFailure().GetMessage()}
+		LastFailure: e.clients.Message(p.GetLastFailure())}
 	if p.GetNextAttemptScheduleTime() != nil {
 		out.NextAttempt = p.GetNextAttemptScheduleTime().AsTime()
 	}
@@ -170,6 +171,9 @@ func (e *Executor) verdict(ctx context.Context, c client.Client, st *Status) {
 	var result any
 	if err := c.GetWorkflow(ctx, st.WorkflowID, st.RunID).Get(ctx, &result); err != nil {
 		st.Error = Reason(err)
+		if st.State == "completed" { // its result is there, but not for us
+			st.Error = "the result cannot be read: " + st.Error
+		}
 		return
 	}
 	if text, ok := result.(string); ok {
