@@ -179,7 +179,7 @@ plugins = ["raw", "greeter"]
 		var out string
 		err := caller(t, r, hidden, echo, &out, r.service+"-queue", "gret", "x")
 		var failure *temporal.ApplicationError
-		want := fmt.Sprintf("no plugin on this host offers the activity %q; offered are: greet, raw_echo", "gret")
+		want := fmt.Sprintf("no plugin on this host offers the activity %q; offered are: greet, greet_all, raw_echo", "gret")
 		if !errors.As(err, &failure) || failure.Type() != "PluginUnavailable" || failure.Message() != want {
 			t.Errorf("want %q, got %v", want, err)
 		}

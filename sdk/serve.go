@@ -65,7 +65,7 @@ func run(p Plugin, args []string, stdout, stderr io.Writer) int {
 		if os.Getenv(pluginv1.MagicCookieKey) == pluginv1.MagicCookieValue {
 			return serve(s, stderr)
 		}
-		fmt.Fprintf(stderr, "\"serve\" is for the Orch host. To try an activity by hand: host plugin run %s ACTIVITY --input FILE\n", os.Args[0])
+		fmt.Fprintf(stderr, "\"serve\" is for the Orch host. To try this Orch plugin by hand: host plugin run %s ACTIVITY\n", os.Args[0])
 		return 2
 	}
 	fmt.Fprintf(stderr, "%s %s is an Orch plugin: copy it into the host's plugin folder.\n\nusage:\n  %s describe   print what it offers, as JSON\n  %s version    print its versions\n",

@@ -23,3 +23,16 @@ func TestNobodyToGreetIsFinal(t *testing.T) {
 		t.Errorf("got %v, want a failure that is not retried", f)
 	}
 }
+
+func TestGreetsAllAndGoesOnAfterTheLastHeartbeat(t *testing.T) {
+	h := sdktest.Start(t, Plugin("1.0.0"))
+	var got greetings
+	o := h.Execute(sdktest.Call{Activity: "greet_all", Args: []any{map[string]any{"names": []string{"Ada", "Bob"}}},
+		LastHeartbeat: greetings{Messages: []string{"Good day, Ada!"}}})
+	if err := o.Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Messages) != 2 || got.Messages[0] != "Good day, Ada!" || got.Messages[1] != "Hello, Bob!" {
+		t.Errorf("got %q", got.Messages)
+	}
+}
