@@ -9,7 +9,7 @@ if [ -n "$unformatted" ]; then
 	echo "$unformatted" >&2
 	exit 1
 fi
-for module in . devserver examples/greeter-go; do
+for module in . devserver examples/greeter-go sdk/pluginv1/testdata/frozen-v1; do
 	(cd "$module" && go vet ./... && go mod tidy -diff)
 done
 go tool -modfile=tools/go.mod golangci-lint run ./...

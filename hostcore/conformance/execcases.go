@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/orch-host/orch/sdk/pluginv1"
@@ -14,7 +15,7 @@ import (
 func (k *kit) executions() []step {
 	var steps []step
 	for _, a := range k.manifest.GetActivities() {
-		if k.samples[a.GetName()].given {
+		if k.samples[a.GetName()].given || k.ranLong(a.GetName()) {
 			continue
 		}
 		steps = append(steps, step{"execute/" + a.GetName(), a.GetName() + " answers an input made up from its schema",
@@ -38,6 +39,11 @@ func (k *kit) executions() []step {
 			}})
 	}
 	return steps
+}
+
+// ranLong says whether a given case runs the activity until it is cancelled.
+func (k *kit) ranLong(activity string) bool {
+	return slices.ContainsFunc(k.o.Cases, func(c Case) bool { return c.Cancel && c.Activity == activity })
 }
 
 func (k *kit) tryMadeUp(ctx context.Context, a *pluginv1.ActivitySpec) error {

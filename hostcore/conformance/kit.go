@@ -41,7 +41,7 @@ type kit struct {
 	dir      string // private to this run
 	manifest *pluginv1.Manifest
 	settings []byte // that the plugin accepted; nil: none was found
-	why      error  // why there are no settings
+	why      error  // why no process can be configured
 	samples  map[string]sample
 	served   *session // shared by the cases that talk to the plugin
 	report   *Report
@@ -202,5 +202,9 @@ func (k *kit) configured(ctx context.Context, s *session) error {
 		return fmt.Errorf("the settings given are refused: %s", text)
 	}
 	k.settings = settings
-	return s.awaitReady(ctx, k.o.Timeout)
+	if err := s.awaitReady(ctx, k.o.Timeout); err != nil {
+		k.why = skip("it does not get ready, which is another case")
+		return err
+	}
+	return nil
 }

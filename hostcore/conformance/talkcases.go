@@ -17,10 +17,10 @@ import (
 
 // talking are the cases that one configured process answers.
 var talking = []step{
+	{"health", "it gets ready when it is configured, and says so", health},
 	{"config-unknown", "a configuration with an unknown key is refused, naming the key", configUnknown},
 	{"config-type", "a configuration with a value of the wrong type is refused, naming the key", configType},
 	{"config-valid", "a valid configuration is accepted, also a second time and after a refused one", configValid},
-	{"health", "it reports that it is ready", health},
 	{"first-message", "a stream that does not begin with Start is refused", firstMessage},
 	{"unknown-activity", "an unknown activity is a failure, not a crash", unknownActivity},
 	{"wrong-input", "an input field of the wrong type is a failure that names the field", wrongInput},
