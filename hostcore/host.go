@@ -25,6 +25,7 @@ import (
 	"github.com/orch-host/orch/hostcore/embedded"
 	"github.com/orch-host/orch/hostcore/executor"
 	"github.com/orch-host/orch/hostcore/pipeline"
+	"github.com/orch-host/orch/hostcore/pluginlog"
 	"github.com/orch-host/orch/hostcore/proc"
 	"github.com/orch-host/orch/hostcore/router"
 	"github.com/orch-host/orch/hostcore/store"
@@ -55,6 +56,7 @@ type Host struct {
 	catalog    *catalog.Catalog
 	supervisor *supervisor.Supervisor
 	events     *eventLog
+	logs       *pluginlog.Book
 	admin      *admin.Server
 	embedded   *embedded.Server
 	clients    *connection.Clients
@@ -73,7 +75,9 @@ type Host struct {
 // Start brings a host up. ctx bounds the start only; the host runs until Stop.
 // When it returns an error, nothing is left running.
 func Start(ctx context.Context, o Options) (_ *Host, err error) {
-	h := &Host{o: o, cfg: o.Config, started: time.Now(), router: router.New(), board: bridge.NewBoard(), events: newEventLog()}
+	logs := pluginlog.NewBook()
+	o.Logger = slog.New(logs.Handler(o.Logger.Handler()))
+	h := &Host{o: o, cfg: o.Config, started: time.Now(), router: router.New(), board: bridge.NewBoard(), events: newEventLog(), logs: logs}
 	running, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	defer func() {

@@ -107,6 +107,7 @@ func api(b Backend) http.Handler {
 		}
 		answer(w, http.StatusOK, json.RawMessage(text))
 	})
+	mux.HandleFunc("GET /v1/plugins/{name}/logs", handleLogs(b))
 	mux.HandleFunc("POST /v1/plugins/reload", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, b.Reload(r.URL.Query().Get("name")))
 	})

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"context"
 	"time"
 
 	"github.com/orch-host/orch/hostcore/bridge"
+	"github.com/orch-host/orch/hostcore/pluginlog"
 	"github.com/orch-host/orch/hostcore/supervisor"
 )
 
@@ -54,6 +56,7 @@ type Backend interface {
 	Events() []supervisor.Event
 	Plugins() []supervisor.Status
 	Manifest(plugin string) ([]byte, error) // as "describe" prints it
+	Logs(context.Context, LogQuery) ([]pluginlog.Line, error)
 	Reload(plugin string) []supervisor.Result
 	Rollback(plugin string) (supervisor.Result, error)
 }
