@@ -18,7 +18,7 @@ func (a *app) pluginCommand() *cobra.Command {
 	c := &cobra.Command{Use: "plugin", Short: "Operate the plugins of the running host; make, try and describe plugins", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(a.pluginList(), a.pluginInfo(), a.pluginDescribe(), a.pluginReload(), a.pluginRollback(),
-		a.pluginLock(), a.pluginVerify(), a.pluginTest(), a.pluginRun(), a.pluginDocs(), a.pluginLogs())
+		a.pluginLock(), a.pluginVerify(), a.pluginTest(), a.pluginRun(), a.pluginDocs(), a.pluginLogs(), a.pluginNew())
 	return c
 }
 

@@ -1,0 +1,407 @@
+"""What a Python plugin needs to serve the Orch host: one file, to be copied.
+
+It needs grpcio and protobuf (Debian: python3-grpcio python3-protobuf) and the
+generated plugin_pb2.py beside it. See greeter.py for its use.
+
+The life of a plugin process: the host starts it with "serve", reads its
+manifest, hands over the configuration, sends activity attempts, and ends it by
+Drain or SIGTERM. It also ends when the host is gone.
+"""
+
+import inspect
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from concurrent import futures
+
+import grpc
+
+import plugin_pb2 as pb
+
+SDK = "python/0.1.0"
+COOKIE = ("ORCH_PLUGIN", "a7a7ff220e81089d2aa12c20bccad60a36e11ad98088d4f0510f30f8d50a534e")
+MAX_MESSAGE = 64 << 20
+MAX_LOGS = 256
+
+
+class Failure(Exception):
+    """A failed attempt; type is what a workflow decides by."""
+
+    def __init__(self, type, message, non_retryable=False):
+        super().__init__(message)
+        self.type, self.message, self.non_retryable = type, message, non_retryable
+
+
+class Cancelled(Exception):
+    """Raised by Attempt.sleep and Attempt.check when the attempt was cancelled."""
+
+
+class Attempt:
+    """One running attempt, as the activity sees it. Its methods never block."""
+
+    def __init__(self, start):
+        self.start = start
+        self.cancelled = threading.Event()
+        self._events = queue.Queue()
+        self._lock = threading.Lock()
+        self._details = None
+        self._logs = 0
+
+    @property
+    def last_heartbeat(self):
+        """The details that the attempt before stored last, or None."""
+        if not self.start.last_heartbeat:
+            return None
+        return value_of(self.start.last_heartbeat[0])
+
+    def heartbeat(self, details):
+        """Stores details for the next attempt; the latest win."""
+        with self._lock:
+            self._details = payload(details)
+        self._events.put(None)
+
+    def progress(self, message, done=0, total=0):
+        """Tells people what the attempt is doing."""
+        self._events.put(pb.ExecuteEvent(progress=pb.Progress(message=message, done=done, total=total)))
+
+    def log(self, level, message, **fields):
+        """Writes a record to the host's log; more than a few hundred waiting ones are dropped."""
+        with self._lock:
+            if self._logs >= MAX_LOGS:
+                return
+            self._logs += 1
+        record = pb.Log(level=level, message=message, fields={k: str(v) for k, v in fields.items()})
+        self._events.put(pb.ExecuteEvent(log=record))
+
+    def check(self):
+        """Raises Cancelled when the attempt was cancelled."""
+        if self.cancelled.is_set():
+            raise Cancelled()
+
+    def sleep(self, seconds):
+        """Sleeps, and raises Cancelled when the attempt is cancelled meanwhile."""
+        if self.cancelled.wait(seconds):
+            raise Cancelled()
+
+    def _next(self, timeout):
+        """The next event to send; a heartbeat when nothing came in time."""
+        try:
+            event = self._events.get(timeout=timeout)
+        except queue.Empty:
+            event = None
+        with self._lock:
+            if event is not None:
+                self._logs -= event.WhichOneof("event") == "log"
+                return event
+            details, self._details = self._details, None
+        return pb.ExecuteEvent(heartbeat=pb.Heartbeat(details=[details] if details else []))
+
+
+class Plugin:
+    """A plugin: its name, its activities, its configuration."""
+
+    def __init__(self, name, version, doc="", group=None, config_schema=None, configure=None, close=None):
+        self.name, self.version, self.doc, self.group = name, version, doc, group or name
+        self.config_schema, self.configure, self.close = config_schema, configure, close
+        self.activities = {}
+        self._specs = []
+
+    def activity(self, name, input, output, idempotent=False, heartbeat=None):
+        """Decorates function(attempt, input) as an activity; input and output are JSON Schemas."""
+
+        def register(function):
+            spec = pb.ActivitySpec(name=name, doc=inspect.getdoc(function) or "", idempotent=idempotent,
+                                   input_schema=dump(input), output_schema=dump(output))
+            if heartbeat:
+                spec.heartbeat.FromSeconds(heartbeat)
+            self.activities[name] = (function, input)
+            self._specs.append(spec)
+            return function
+
+        return register
+
+    def manifest(self):
+        return pb.Manifest(group=self.group, name=self.name, version=self.version, doc=self.doc, sdk=SDK,
+                           language="python%d.%d" % sys.version_info[:2],
+                           capabilities=["drain", "reconfigure", "soft-cancel", "watch"],
+                           config_schema=dump(self.config_schema) if self.config_schema else b"",
+                           activities=self._specs)
+
+    def main(self, argv=None):
+        """The program: describe, version, or serve when the host asks."""
+        argv = sys.argv if argv is None else argv
+        command = argv[1] if len(argv) > 1 else ""
+        if command == "describe":
+            print(json.dumps(self._described(), indent=2))
+        elif command == "version":
+            print("%s %s (sdk %s, wire 1)" % (self.name, self.version, SDK))
+        elif command == "serve" and os.environ.get(COOKIE[0]) == COOKIE[1]:
+            sys.exit(_Process(self).run())
+        else:
+            print("%s %s is an Orch plugin: copy it into the host's plugin folder, or try it with\n"
+                  "  host plugin run %s ACTIVITY\n\nusage: %s describe | version" %
+                  (self.name, self.version, argv[0], argv[0]), file=sys.stderr)
+            sys.exit(2)
+
+    def _described(self):
+        m = self.manifest()
+        d = {"group": m.group, "name": m.name, "version": m.version, "doc": m.doc, "sdk": m.sdk,
+             "language": m.language, "capabilities": list(m.capabilities), "activities": []}
+        if m.config_schema:
+            d["config"] = json.loads(m.config_schema)
+        for a in m.activities:
+            d["activities"].append({"name": a.name, "doc": a.doc, "idempotent": a.idempotent,
+                                    "input": json.loads(a.input_schema), "output": json.loads(a.output_schema)})
+        return d
+
+
+def dump(value):
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+
+
+def payload(value):
+    if value is None:
+        return pb.Payload(metadata={"encoding": b"binary/null"})
+    return pb.Payload(metadata={"encoding": b"json/plain"}, data=dump(value))
+
+
+def value_of(p):
+    encoding = p.metadata.get("encoding", b"").decode()
+    if encoding == "binary/null":
+        return None
+    if encoding not in ("json/plain", "json/protobuf"):
+        raise Failure("InvalidInput", "a payload with encoding %r, want json/plain" % encoding, True)
+    return json.loads(p.data)
+
+
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+
+
+def problem(schema, value, path=""):
+    """What is wrong with a value, as (path, message), or None. It knows type,
+    required, properties, items, enum, and additionalProperties: false."""
+    kind = schema.get("type")
+    if kind and (not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):
+        return path, "is %s, want %s" % (json.dumps(value)[:80], kind)
+    if "enum" in schema and value not in schema["enum"]:
+        return path, "is %s, want one of %s" % (json.dumps(value)[:80], json.dumps(schema["enum"]))
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        for name in schema.get("required", []):
+            if name not in value:
+                return join(path, name), "is missing"
+        for name, inner in value.items():
+            if name in properties:
+                found = problem(properties[name], inner, join(path, name))
+                if found:
+                    return found
+            elif schema.get("additionalProperties") is False:
+                return join(path, name), "unknown key"
+    if isinstance(value, list):
+        for i, inner in enumerate(value):
+            found = problem(schema.get("items", {}), inner, "%s[%d]" % (path, i))
+            if found:
+                return found
+    return None
+
+
+def join(path, name):
+    return path + "." + name if path else name
+
+
+class _Process:
+    """A serving process: the five calls of the wire contract, and its end."""
+
+    def __init__(self, plugin):
+        self.plugin = plugin
+        self.lock = threading.Condition()
+        self.health = pb.Status.STARTING
+        self.in_flight = 0
+        self.draining = False
+        self.finished = threading.Event()
+
+    # The calls.
+
+    def describe(self, request, context):
+        return self.plugin.manifest()
+
+    def set_configuration(self, request, context):
+        try:
+            table = json.loads(request.config or b"{}")
+            found = problem(self.plugin.config_schema or {"type": "object", "additionalProperties": False}, table)
+            if not found and self.plugin.configure:
+                self.plugin.configure(table)
+        except ValueError as e:
+            found = "", str(e)
+        if found:
+            return pb.ConfigureResponse(problems=[pb.Problem(path=found[0], message=found[1])])
+        self.set_health(pb.Status.READY)
+        return pb.ConfigureResponse()
+
+    def execute(self, requests, context):
+        first = next(requests, None)
+        if first is None or first.WhichOneof("msg") != "start":
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message of Execute must be Start")
+        start = first.start
+        if start.activity not in self.plugin.activities:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "plugin %s has no activity %r" % (self.plugin.name, start.activity))
+        with self.lock:
+            refused = self.draining
+            self.in_flight += not refused
+        if refused:
+            yield failed("PluginDraining", "plugin %s is being replaced" % self.plugin.name)
+            return
+        try:
+            yield from self.attempt(start, requests, context)
+        finally:
+            with self.lock:
+                self.in_flight -= 1
+                self.lock.notify_all()
+
+    def attempt(self, start, requests, context):
+        attempt = Attempt(start)
+        context.add_callback(attempt.cancelled.set)  # the stream ended: nobody listens any more
+
+        def listen():
+            try:
+                for request in requests:
+                    if request.WhichOneof("msg") == "cancel":
+                        attempt.cancelled.set()
+            except Exception:  # the stream broke, which the callback above has seen
+                pass
+
+        threading.Thread(target=listen, daemon=True).start()
+        done = futures.Future()
+
+        def work():
+            done.set_result(self.verdict(attempt))
+            attempt._events.put(None)
+
+        threading.Thread(target=work, daemon=True).start()
+        timeout = start.info.heartbeat_timeout.ToMilliseconds() / 1000
+        tick = min(1.0, timeout / 3) if timeout > 0 else None
+        while not done.done() or not attempt._events.empty():
+            event = attempt._next(tick)
+            if not done.done() or event.WhichOneof("event") != "heartbeat":
+                yield event
+        yield done.result()
+
+    def verdict(self, attempt):
+        function, schema = self.plugin.activities[attempt.start.activity]
+        try:
+            value = value_of(attempt.start.input[0]) if attempt.start.input else {}
+            found = problem(schema, value)
+            if found:
+                return failed("InvalidInput", "activity %s: input field %r %s" % (attempt.start.activity, *found), True)
+            return pb.ExecuteEvent(result=pb.Result(output=[payload(function(attempt, value))]))
+        except Cancelled:
+            return failed("Canceled", "the attempt was cancelled", canceled=True)
+        except Failure as e:
+            return failed(e.type, e.message, e.non_retryable)
+        except Exception as e:
+            return failed(type(e).__name__, str(e) or repr(e), stack=traceback.format_exc())
+
+    def watch(self, request, context):
+        context.add_callback(self.wake)
+        sent = None
+        while context.is_active():
+            with self.lock:
+                if self.health == sent:
+                    self.lock.wait()
+                    continue
+                sent, running = self.health, self.in_flight
+            yield pb.Status(health=sent, in_flight=running)
+
+    def drain(self, request, context):
+        self.start_draining()
+        deadline = time.monotonic() + request.deadline.ToMilliseconds() / 1000
+        while True:
+            with self.lock:
+                running = self.in_flight
+            yield pb.DrainProgress(in_flight=running)
+            left = deadline - time.monotonic()
+            if running == 0 or left <= 0 or not context.is_active():
+                break
+            with self.lock:
+                self.lock.wait_for(lambda: self.in_flight == 0, min(1.0, left))
+        context.add_callback(self.finished.set)
+
+    # Life and end.
+
+    def set_health(self, health):
+        with self.lock:
+            if not self.draining:
+                self.health = health
+            self.lock.notify_all()
+
+    def wake(self):
+        with self.lock:
+            self.lock.notify_all()
+
+    def start_draining(self):
+        self.set_health(pb.Status.DRAINING)
+        with self.lock:
+            self.draining = True
+
+    def end_with_host(self, fd):
+        while os.read(fd, 1):
+            pass
+        os._exit(0)  # whatever still runs: there is nobody to answer
+
+    def terminate(self):
+        self.start_draining()
+        with self.lock:
+            self.lock.wait_for(lambda: self.in_flight == 0, 30)
+        self.finished.set()
+
+    def handlers(self):
+        def call(make, function, request):
+            return make(function, request_deserializer=request.FromString,
+                        response_serializer=lambda message: message.SerializeToString(deterministic=True))
+
+        return grpc.method_handlers_generic_handler("orch.plugin.v1.Plugin", {
+            "Describe": call(grpc.unary_unary_rpc_method_handler, self.describe, pb.DescribeRequest),
+            "Configure": call(grpc.unary_unary_rpc_method_handler, self.set_configuration, pb.ConfigureRequest),
+            "Execute": call(grpc.stream_stream_rpc_method_handler, self.execute, pb.ExecuteRequest),
+            "Watch": call(grpc.unary_stream_rpc_method_handler, self.watch, pb.WatchRequest),
+            "Drain": call(grpc.unary_stream_rpc_method_handler, self.drain, pb.DrainRequest),
+        })
+
+    def run(self):
+        server = grpc.server(futures.ThreadPoolExecutor(max_workers=256), options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)])
+        server.add_generic_rpc_handlers((self.handlers(),))
+        socket = os.path.join(os.environ["PLUGIN_UNIX_SOCKET_DIR"], "plugin.sock")
+        server.add_insecure_port("unix:" + socket)
+        server.start()
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self.terminate, daemon=True).start())
+        liveness = os.environ.get("ORCH_LIVENESS_FD")
+        if liveness:
+            os.set_inheritable(int(liveness), False)
+            threading.Thread(target=self.end_with_host, args=(int(liveness),), daemon=True).start()
+        # The handshake: one line on the descriptor that the host named, so that
+        # what the plugin prints stays out of it.
+        line = "1|1|unix|%s|grpc|\n" % socket
+        handshake = os.environ.get("ORCH_HANDSHAKE_FD")
+        if handshake:
+            os.write(int(handshake), line.encode())
+            os.close(int(handshake))
+        else:
+            print(line, end="", flush=True)
+        while not self.finished.wait(3600):
+            pass
+        server.stop(0.1).wait()
+        if self.plugin.close:
+            self.plugin.close()
+        sys.stdout.flush()
+        os._exit(0)  # threads of cut attempts must not hold the process up
+
+
+def failed(type, message, non_retryable=False, stack="", canceled=False):
+    return pb.ExecuteEvent(failure=pb.Failure(type=type, message=message, non_retryable=non_retryable,
+                                              stack=stack, canceled=canceled))
