@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/orch-host/orch/config"
@@ -137,8 +138,11 @@ func (h *Host) prepareFolders() error {
 
 func (h *Host) preparePlugins() error {
 	c := h.cfg
-	var err error
-	if h.catalog, err = Catalog(c, h.o.Logger); err != nil {
+	cgroups, err := proc.OpenCgroups()
+	if err != nil {
+		h.o.Logger.Debug("plugins run without cgroups", "reason", err)
+	}
+	if h.catalog, err = openCatalog(c, h.o.Logger, cgroups); err != nil {
 		return err
 	}
 	h.supervisor = supervisor.New(supervisor.Options{
@@ -155,6 +159,10 @@ func (h *Host) preparePlugins() error {
 // Catalog opens the plugin folder and the store of a configuration, as the host
 // sees them.
 func Catalog(c *config.Config, logger *slog.Logger) (*catalog.Catalog, error) {
+	return openCatalog(c, logger, nil)
+}
+
+func openCatalog(c *config.Config, logger *slog.Logger, cgroups *proc.Cgroups) (*catalog.Catalog, error) {
 	binaries, err := store.Open(filepath.Join(c.Host.StateDir, "store"))
 	if err != nil {
 		return nil, err
@@ -162,7 +170,7 @@ func Catalog(c *config.Config, logger *slog.Logger) (*catalog.Catalog, error) {
 	return catalog.New(catalog.Options{
 		Dirs: []string{c.Plugins.Dir}, Store: binaries, Plugins: c.Plugins, RuntimeDir: c.Host.RuntimeDir,
 		StateDir: filepath.Join(c.Host.StateDir, "plugin-state"), LogLevel: c.Host.LogLevel, Logger: logger,
-		Verify: trust.NewVerifier(c.Plugins, logger).Verify,
+		Verify: trust.NewVerifier(c.Plugins, logger).Verify, Cgroups: cgroups,
 	}), nil
 }
 
@@ -312,6 +320,6 @@ func (h *Host) Stop() {
 // metrics is the registry behind /metrics.
 func (h *Host) metrics() *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(&collector{h: h})
+	r.MustRegister(&collector{h: h}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }

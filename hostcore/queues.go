@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"go.temporal.io/sdk/worker"
 
@@ -87,10 +88,16 @@ func (h *Host) notePipelines(err error) {
 	}
 }
 
+// replaceTime is how long a plugin that was taken out of the folder may be on
+// its way back, as when a file is removed and then copied anew. A task that was
+// polled just then waits that long.
+const replaceTime = 30 * time.Second
+
 // expected says whether a plugin that is away offers the activity.
 func (h *Host) expected(activity string) bool {
 	for _, p := range h.supervisor.List() {
-		if p.State != supervisor.Stopped && slices.Contains(p.Activities, activity) {
+		away := p.State != supervisor.Stopped || time.Since(p.Withdrawn) < replaceTime
+		if away && slices.Contains(p.Activities, activity) {
 			return true
 		}
 	}

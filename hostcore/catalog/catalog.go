@@ -36,22 +36,25 @@ type Options struct {
 	Logger     *slog.Logger
 	// Verify refuses a binary that must not run. Nil: everything may.
 	Verify func(e store.Entry, source string) error
+	// Cgroups holds the plugins' limits; nil where cgroup v2 is not delegated.
+	Cgroups *proc.Cgroups
 	// Parallel is how many plugins are described at once. Default 8.
 	Parallel int
 }
 
 // Catalog finds and starts plugin binaries.
 type Catalog struct {
-	o       Options
-	cgroups *proc.Cgroups
+	o Options
 
-	mu   sync.Mutex
-	warm map[string]*plugin.Instance // described just now and not yet used, by digest
+	mu     sync.Mutex
+	warm   map[string]*plugin.Instance // described just now and not yet used, by digest
+	failed map[string]failedStart      // could not be described, by digest
 }
 
 var (
 	_ supervisor.Finder   = (*Catalog)(nil)
 	_ supervisor.Launcher = (*Catalog)(nil)
+	_ supervisor.Forgiver = (*Catalog)(nil)
 )
 
 // New makes a catalog.
@@ -59,7 +62,7 @@ func New(o Options) *Catalog {
 	if o.Parallel <= 0 {
 		o.Parallel = 8
 	}
-	return &Catalog{o: o, warm: map[string]*plugin.Instance{}}
+	return &Catalog{o: o, warm: map[string]*plugin.Instance{}, failed: map[string]failedStart{}}
 }
 
 // Find implements supervisor.Finder. A binary whose manifest is not in the
@@ -80,7 +83,7 @@ func (c *Catalog) Find(ctx context.Context) ([]plugin.Binary, []supervisor.Refus
 	var binaries []plugin.Binary
 	for i := range paths {
 		if errs[i] != nil {
-			refusals = append(refusals, supervisor.Refusal{Path: paths[i], Digest: found[i].Digest, Err: errs[i]})
+			refusals = append(refusals, c.refusal(found[i], errs[i]))
 			continue
 		}
 		binaries = append(binaries, found[i])
@@ -143,8 +146,14 @@ func (c *Catalog) admit(ctx context.Context, path string) (plugin.Binary, error)
 		b.Manifest = m
 		return b, nil
 	}
+	if err := c.failedBefore(b.Digest, time.Now()); err != nil {
+		return b, err
+	}
 	i, err := c.start(ctx, b, proc.Limits{}, nil)
 	if err != nil {
+		if ctx.Err() == nil {
+			c.noteFailed(b.Digest, err, time.Now())
+		}
 		return b, err
 	}
 	if err := c.o.Store.SaveManifest(entry.Digest, i.Manifest); err != nil {
@@ -153,6 +162,10 @@ func (c *Catalog) admit(ctx context.Context, path string) (plugin.Binary, error)
 	c.keepWarm(i)
 	return i.Binary, nil
 }
+
+// warmTime is how long a process that was started to be described waits to be
+// used: as long as a folder full of plugins takes to be described.
+const warmTime = 15 * time.Second
 
 // keepWarm holds a process that was started to be described. One that is not
 // launched soon was an older version: it is stopped.
@@ -167,7 +180,7 @@ func (c *Catalog) keepWarm(i *plugin.Instance) {
 		go old.Stop(context.Background(), time.Second)
 	}
 	c.warm[i.Digest] = i
-	time.AfterFunc(5*time.Second, func() {
+	time.AfterFunc(warmTime, func() {
 		if c.take(i.Digest, i) != nil {
 			i.Stop(context.Background(), time.Second)
 		}
@@ -202,10 +215,15 @@ func (c *Catalog) start(ctx context.Context, b plugin.Binary, limits proc.Limits
 	}
 	p, err := proc.Start(ctx, proc.Spec{
 		Path: b.Exec, Name: name, Env: Environment(allow, os.Environ()), RuntimeDir: c.o.RuntimeDir,
-		Limits: limits, Cgroups: c.cgroups, Logger: c.o.Logger.With("plugin", name),
+		Limits: limits, Cgroups: c.o.Cgroups, Logger: c.o.Logger.With("plugin", name),
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, l := range p.Limits() {
+		if l.Err != nil {
+			c.o.Logger.Warn("a limit of a plugin is not in force", "plugin", name, "limit", l.Name, "value", l.Value, "by", l.By, "error", l.Err)
+		}
 	}
 	i, err := plugin.Connect(ctx, p, b)
 	if err != nil {
@@ -227,6 +245,9 @@ func (c *Catalog) Configure(ctx context.Context, i *plugin.Instance) error {
 	dir := filepath.Join(c.o.StateDir, i.Manifest.GetName())
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the state folder of plugin %s: %w", i.Manifest.GetName(), err)
+	}
+	if err := proc.HandOver(dir, g.RunAs); err != nil {
+		return fmt.Errorf("give the state folder of plugin %s to the user it runs as: %w", i.Manifest.GetName(), err)
 	}
 	if err := i.Configure(ctx, table, c.o.LogLevel, dir); err != nil {
 		return err

@@ -13,6 +13,8 @@ func (u *unit) bringUp(b plugin.Binary, restart bool) {
 	u.cancelBringUp()
 	ctx, cancel := context.WithTimeout(u.s.ctx, u.s.o.Limits.BringUp)
 	u.bringing, u.stopBring, u.restarting = &b, cancel, restart
+	u.attempt++
+	attempt := u.attempt
 	if u.active == nil {
 		u.update(func(s *Status) {
 			s.State, s.Version, s.Digest, s.Path, s.Group = Starting, b.Manifest.GetVersion(), b.Digest, b.Source, b.Manifest.GetGroup()
@@ -32,7 +34,7 @@ func (u *unit) bringUp(b plugin.Binary, restart bool) {
 			}
 		}
 		select {
-		case u.brought <- broughtUp{b, i, err}:
+		case u.brought <- broughtUp{attempt, b, i, err}:
 		case <-u.s.ctx.Done():
 			if i != nil {
 				i.Stop(context.Background(), u.s.o.Limits.Grace)
@@ -68,7 +70,7 @@ func (u *unit) cancelBringUp() {
 
 // settle takes the outcome of a bring-up: switch, or keep what there was.
 func (u *unit) settle(b broughtUp) {
-	if u.bringing == nil || u.bringing.Digest != b.binary.Digest {
+	if u.bringing == nil || u.attempt != b.attempt {
 		if b.instance != nil {
 			u.retire(b.instance, 0)
 		}
@@ -100,14 +102,20 @@ func (u *unit) serve(i *plugin.Instance) {
 	if oldBinary != nil && oldBinary.Digest != i.Digest {
 		kind = "swapped"
 		u.previous = oldBinary
-		if !u.returning {
+		if u.returning {
+			u.quarantine.put(old.Digest, time.Now()) // else the next look at the folder would bring it back
+		} else {
 			u.probation = time.NewTimer(u.s.o.Limits.Probation)
 		}
 	}
+	u.served = &i.Binary
 	u.mu.Lock()
-	u.active = i
+	u.active, u.source = i, i.Source
 	s := &u.status
-	s.State, s.Error, s.NextStart, s.Probation = Ready, "", time.Time{}, u.probation != nil
+	s.State, s.NextStart, s.Withdrawn, s.Probation = Ready, time.Time{}, time.Time{}, u.probation != nil
+	if s.Rejected == nil || s.Rejected.Digest == i.Digest || kind == "swapped" {
+		s.Error, s.Rejected = "", nil
+	}
 	s.Version, s.Digest, s.Path, s.Group = i.Manifest.GetVersion(), i.Digest, i.Source, i.Manifest.GetGroup()
 	s.Pid, s.Since = i.Pid(), i.Started()
 	s.Activities = nil

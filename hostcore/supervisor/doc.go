@@ -10,12 +10,17 @@
 //     Until then whatever served before goes on serving.
 //  3. Its routes are switched in one step; the one before drains.
 //  4. For the probation period the new one is on trial: a crash or failed
-//     health brings back the one before and quarantines the new digest.
+//     health brings back the one before and quarantines the new digest. A
+//     binary that fails before the switch is quarantined as well, and so is one
+//     that fails twice when it is asked for its manifest.
 //  5. A crash withdraws the routes and restarts the plugin after a back-off
 //     (0.5 s doubling to 60 s, with jitter). Five failures in two minutes
 //     quarantine the digest for ten minutes, or until a reload.
 //
 // Invariants: one bad plugin never stops the host or another plugin; an error
-// before the switch leaves the old version serving; every process that was
-// started is stopped before Stop returns.
+// before the switch leaves the old version serving, and so does a file that may
+// not run in the place of the one that serves, which goes on from the store;
+// what is started again after a crash is the version that served, never one
+// that was refused; every process that was started is stopped before Stop
+// returns.
 package supervisor

@@ -7,18 +7,25 @@ import (
 	"time"
 
 	"github.com/orch-host/orch/hostcore/plugin"
+	"github.com/orch-host/orch/hostcore/router"
 )
 
 // refused handles a bring-up that failed: the old one, if any, goes on.
 func (u *unit) refused(b plugin.Binary, err error) {
 	final := u.quarantine.failed(b.Digest, time.Now())
-	var incompatible *IncompatibleError
 	u.s.event("refused", u.name, u.activeBinary(), &b, err)
+	back := u.activeBinary()
+	if back == nil && u.served != nil && u.served.Digest != b.Digest {
+		back = u.served // it crashed while b was brought up
+	}
+	u.returning = false
 	switch {
-	case u.active != nil:
-		u.update(func(s *Status) { s.Error = fmt.Sprintf("the swap to %s was refused: %v", b.Label(), err) })
-		if errors.As(err, &incompatible) {
-			u.quarantine.put(b.Digest, time.Now())
+	case back != nil:
+		u.wanted = back
+		u.reject(b, fmt.Sprintf("the swap to %s was refused: %v", b.Label(), err), err)
+		if u.active == nil {
+			u.restarting = true
+			u.scheduleRetry(*back, err)
 		}
 	case final:
 		u.quarantined(b, err)
@@ -26,6 +33,20 @@ func (u *unit) refused(b plugin.Binary, err error) {
 		u.scheduleRetry(b, err)
 	}
 	u.answerAll("failed", &b, err)
+}
+
+// reject puts a binary that is not to take the place of the one that serves in
+// quarantine and shows why. A name that another plugin holds is no fault of the
+// binary.
+func (u *unit) reject(b plugin.Binary, text string, err error) {
+	r := &Rejected{Version: b.Manifest.GetVersion(), Digest: b.Digest, Path: b.Source, Error: err.Error()}
+	var taken *router.TakenError
+	if !errors.As(err, &taken) {
+		u.quarantine.put(b.Digest, time.Now())
+		r.Until = u.quarantine.ends(b.Digest, time.Now())
+		u.s.event("quarantined", u.name, nil, &b, err)
+	}
+	u.update(func(s *Status) { s.Error, s.Rejected = text, r })
 }
 
 func (u *unit) activeBinary() *plugin.Binary {
@@ -58,7 +79,12 @@ func (u *unit) lost(err error) {
 		return
 	}
 	u.restarting = true
-	if u.quarantine.failed(i.Digest, time.Now()) {
+	final := u.quarantine.failed(i.Digest, time.Now())
+	if u.bringing != nil {
+		u.note(i.Binary, err, Failed) // the version under way takes over; should it be refused, this one is started again
+		return
+	}
+	if final {
 		u.quarantined(i.Binary, err)
 		return
 	}
@@ -70,14 +96,11 @@ func (u *unit) rollBack(bad plugin.Binary, err error) {
 	back := *u.previous
 	u.probation.Stop()
 	u.probation, u.previous = nil, nil
-	u.quarantine.put(bad.Digest, time.Now())
-	u.wanted = &back
+	u.wanted, u.served = &back, &back
 	u.s.event("rolled_back", u.name, &bad, &back, err)
 	u.bringUp(back, false)
-	u.update(func(s *Status) {
-		s.Probation, s.Previous = false, ""
-		s.Error = fmt.Sprintf("rolled back from %s, which is in quarantine: %v", bad.Label(), err)
-	})
+	u.reject(bad, fmt.Sprintf("rolled back from %s, which is in quarantine: %v", bad.Label(), err), err)
+	u.update(func(s *Status) { s.Probation, s.Previous = false, "" })
 }
 
 func (u *unit) scheduleRetry(b plugin.Binary, err error) {

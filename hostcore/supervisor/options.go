@@ -37,7 +37,15 @@ type Refusal struct {
 	Path   string
 	Digest string // empty when the file could not be read
 	Err    error
+	// Until is when the file is looked at again by itself, after it failed to
+	// start; zero: when the folder changes.
+	Until       time.Time
+	Quarantined bool // it failed more than once
 }
+
+// Forgiver is a Finder that remembers files that failed to start. Forgive makes
+// it try them all again.
+type Forgiver interface{ Forgive() }
 
 // Options are the parts and limits of a supervisor.
 type Options struct {

@@ -41,6 +41,17 @@ type Status struct {
 	NextStart  time.Time `json:"next_start,omitzero"` // when a failed plugin is tried again
 	Probation  bool      `json:"probation,omitempty"` // a new version on trial
 	Previous   string    `json:"previous,omitempty"`  // version that a rollback goes back to
+	Withdrawn  time.Time `json:"withdrawn,omitzero"`  // when it stopped being wanted
+	Rejected   *Rejected `json:"rejected,omitempty"`  // the newer binary that was not taken, or taken back
+}
+
+// Rejected is a binary that was to take the place of one that serves and failed.
+type Rejected struct {
+	Version string    `json:"version,omitempty"`
+	Digest  string    `json:"digest,omitempty"`
+	Path    string    `json:"path"`
+	Error   string    `json:"error"`
+	Until   time.Time `json:"until,omitzero"` // end of its quarantine; zero: it is in none
 }
 
 // Event is one change of a plugin.

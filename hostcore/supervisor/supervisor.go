@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -25,6 +26,7 @@ type Supervisor struct {
 	mu       sync.Mutex
 	units    map[string]*unit
 	refusals []Refusal
+	again    *time.Timer // looks at the folder when a refused file may be tried again
 }
 
 // New makes a supervisor; Start runs it.
@@ -59,14 +61,31 @@ type Result struct {
 func (s *Supervisor) Reload(ctx context.Context, name string) []Result {
 	s.loading.Lock()
 	defer s.loading.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	if f, ok := s.o.Finder.(Forgiver); ok && name != "" {
+		f.Forgive()
+	}
 	binaries, refusals := s.o.Finder.Find(ctx)
 	wanted, more := s.choose(binaries)
 	refusals = append(refusals, more...)
 	s.mu.Lock()
+	if s.ctx.Err() != nil {
+		s.mu.Unlock()
+		return nil
+	}
 	s.refusals = refusals
+	s.lookAgain(refusals)
 	var waits []func() Result
-	for n := range s.units {
-		if _, ok := wanted[n]; !ok && (name == "" || name == n) {
+	for _, n := range slices.Sorted(maps.Keys(s.units)) {
+		if name != "" && name != n {
+			continue
+		}
+		if r, ok := s.units[n].replacedBy(refusals); ok {
+			delete(wanted, n)
+			waits = append(waits, s.units[n].keep(r))
+		} else if _, ok := wanted[n]; !ok {
 			waits = append(waits, s.units[n].ask(nil, false))
 		}
 	}
@@ -96,6 +115,24 @@ func (s *Supervisor) Reload(ctx context.Context, name string) []Result {
 	return results
 }
 
+// lookAgain reloads when the first of the refused files may be tried again; s.mu
+// is held.
+func (s *Supervisor) lookAgain(refusals []Refusal) {
+	if s.again != nil {
+		s.again.Stop()
+		s.again = nil
+	}
+	var first time.Time
+	for _, r := range refusals {
+		if !r.Until.IsZero() && (first.IsZero() || r.Until.Before(first)) {
+			first = r.Until
+		}
+	}
+	if !first.IsZero() {
+		s.again = time.AfterFunc(time.Until(first), func() { s.Reload(s.ctx, "") })
+	}
+}
+
 // choose picks one binary per plugin name: the highest version that meets the
 // group's constraint. What is left aside for a reason is reported.
 func (s *Supervisor) choose(binaries []plugin.Binary) (map[string]plugin.Binary, []Refusal) {
@@ -108,7 +145,7 @@ func (s *Supervisor) choose(binaries []plugin.Binary) (map[string]plugin.Binary,
 			continue
 		}
 		if err := meets(group.Version, b); err != nil {
-			refusals = append(refusals, Refusal{b.Source, b.Digest, err})
+			refusals = append(refusals, Refusal{Path: b.Source, Digest: b.Digest, Err: err})
 			continue
 		}
 		best, ok := wanted[b.Manifest.GetName()]
@@ -116,7 +153,7 @@ func (s *Supervisor) choose(binaries []plugin.Binary) (map[string]plugin.Binary,
 		case !ok || plugin.Version(b.Manifest).GreaterThan(plugin.Version(best.Manifest)):
 			wanted[b.Manifest.GetName()] = b
 		case plugin.Version(b.Manifest).Equal(plugin.Version(best.Manifest)) && b.Digest != best.Digest:
-			refusals = append(refusals, Refusal{b.Source, b.Digest, fmt.Errorf(
+			refusals = append(refusals, Refusal{Path: b.Source, Digest: b.Digest, Err: fmt.Errorf(
 				"%s and %s are two different builds of plugin %s %s: remove one or raise its version", best.Source, b.Source, b.Manifest.GetName(), b.Manifest.GetVersion())})
 		}
 	}
@@ -148,7 +185,14 @@ func (s *Supervisor) List() []Status {
 		list = append(list, u.snapshot())
 	}
 	for _, r := range refusals {
-		list = append(list, Status{Name: "", State: Refused, Path: r.Path, Digest: r.Digest, Error: r.Err.Error()})
+		state := Refused
+		switch {
+		case r.Quarantined:
+			state = Quarantined
+		case !r.Until.IsZero():
+			state = Failed
+		}
+		list = append(list, Status{State: state, Path: r.Path, Digest: r.Digest, Error: r.Err.Error(), NextStart: r.Until})
 	}
 	return list
 }
@@ -156,7 +200,7 @@ func (s *Supervisor) List() []Status {
 // ErrUnknownPlugin says that no plugin has the name.
 var ErrUnknownPlugin = errors.New("no plugin has this name")
 
-// Manifest returns the running instance of a plugin, for its manifest.
+// Instance returns the running instance of a plugin, for its manifest.
 func (s *Supervisor) Instance(name string) (*plugin.Instance, error) {
 	s.mu.Lock()
 	u := s.units[name]
@@ -186,5 +230,12 @@ func (s *Supervisor) Rollback(_ context.Context, name string) (Result, error) {
 // Stop drains every plugin and returns when all processes have ended.
 func (s *Supervisor) Stop() {
 	s.cancel()
+	s.loading.Lock() // a reload under way ends with the context
+	s.mu.Lock()
+	if s.again != nil {
+		s.again.Stop()
+	}
+	s.mu.Unlock()
+	s.loading.Unlock()
 	s.loops.Wait()
 }

@@ -21,9 +21,11 @@ type unit struct {
 	brought  chan broughtUp
 	drains   sync.WaitGroup
 
-	wanted     *plugin.Binary // what the folder says
+	wanted     *plugin.Binary // what is to serve: the folder's choice, unless that was refused
+	served     *plugin.Binary // what served last; nil after a withdrawal
 	previous   *plugin.Binary // what served before active
 	bringing   *plugin.Binary // what is being brought up now
+	attempt    int            // counts bring-ups, so that the outcome of one that was given up is known
 	stopBring  context.CancelFunc
 	waiting    []request // answered by the bring-up under way
 	quarantine *quarantine
@@ -36,6 +38,7 @@ type unit struct {
 	mu       sync.Mutex
 	active   *plugin.Instance
 	status   Status
+	source   string // file of the binary that served last; empty after a withdrawal
 	draining int
 }
 
@@ -43,6 +46,7 @@ type unit struct {
 type request struct {
 	binary   *plugin.Binary // nil: withdraw
 	lift     bool           // lift the binary's quarantine
+	refusal  *Refusal       // the file in place of the one that serves may not run: keep that one
 	rollback bool
 	answer   chan outcome
 }
@@ -53,6 +57,7 @@ type outcome struct {
 }
 
 type broughtUp struct {
+	attempt  int
 	binary   plugin.Binary
 	instance *plugin.Instance
 	err      error
@@ -76,6 +81,26 @@ func newUnit(s *Supervisor, name string) *unit {
 func (u *unit) ask(b *plugin.Binary, lift bool) func() Result {
 	wait := u.send(request{binary: b, lift: lift})
 	return func() Result { return wait().Result }
+}
+
+// keep leaves what serves in place although its file was replaced by one that
+// may not run.
+func (u *unit) keep(r Refusal) func() Result {
+	wait := u.send(request{refusal: &r})
+	return func() Result { return wait().Result }
+}
+
+// replacedBy says whether one of the files took the place of the one that
+// serves. The same content refused is another matter: the trust in it has ended.
+func (u *unit) replacedBy(refusals []Refusal) (Refusal, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, r := range refusals {
+		if u.source != "" && r.Path == u.source && (u.active == nil || r.Digest != u.active.Digest) {
+			return r, true
+		}
+	}
+	return Refusal{}, false
 }
 
 func (u *unit) askRollback() func() (Result, error) {
@@ -145,8 +170,12 @@ func (u *unit) handle(r request) {
 		u.handleRollback(r)
 		return
 	}
-	u.wanted, u.returning = r.binary, false
+	if r.refusal != nil {
+		u.handleRefusal(r)
+		return
+	}
 	if r.binary == nil {
+		u.wanted, u.returning = nil, false
 		u.withdraw()
 		u.answer(r, "withdrawn", nil, nil)
 		return
@@ -155,21 +184,59 @@ func (u *unit) handle(r request) {
 	if r.lift {
 		u.quarantine.lift(b.Digest)
 	}
+	if ends := u.quarantine.ends(b.Digest, time.Now()); !ends.IsZero() {
+		u.handleQuarantined(r, b, ends)
+		return
+	}
 	if u.active != nil && u.active.Digest == b.Digest {
+		if u.bringing != nil && u.returning {
+			u.answer(r, "unchanged", &u.active.Binary, nil) // a rollback is under way: the folder still says what it goes back from
+			return
+		}
+		u.wanted = &u.active.Binary
 		u.cancelBringUp()
+		u.settled()
+		u.answerAll("unchanged", &u.active.Binary, nil)
 		u.answer(r, "unchanged", &u.active.Binary, nil)
 		return
 	}
-	if ends := u.quarantine.ends(b.Digest, time.Now()); !ends.IsZero() {
-		err := fmt.Errorf("%s is in quarantine until %s because it failed too often; host plugin reload %s tries it again", b.Label(), ends.Format(time.TimeOnly), u.name)
-		u.note(b, err, Quarantined)
-		u.answer(r, "failed", &b, err)
-		return
-	}
+	u.wanted, u.returning = &b, false
 	u.waiting = append(u.waiting, r)
 	if u.bringing == nil || u.bringing.Digest != b.Digest {
 		u.bringUp(b, false)
 	}
+}
+
+// settled forgets what was refused: the folder agrees with what serves.
+func (u *unit) settled() {
+	u.update(func(s *Status) {
+		s.Rejected = nil
+		if s.State == Ready {
+			s.Error = ""
+		}
+	})
+}
+
+// handleQuarantined leaves everything as it is: what serves, or waits to be
+// started again, goes before a binary that has failed.
+func (u *unit) handleQuarantined(r request, b plugin.Binary, ends time.Time) {
+	err := fmt.Errorf("%s is in quarantine until %s because it failed; host plugin reload %s tries it again", b.Label(), ends.Format(time.TimeOnly), u.name)
+	if u.wanted == nil {
+		u.wanted = &b
+		u.retry.Reset(time.Until(ends))
+		u.note(b, err, Quarantined)
+	}
+	u.answer(r, "failed", &b, err)
+}
+
+// handleRefusal shows why the file in the place of the one that serves is not
+// taken.
+func (u *unit) handleRefusal(r request) {
+	u.update(func(s *Status) {
+		s.Error = fmt.Sprintf("%s was replaced by a file that may not run; %s goes on from the store: %v", r.refusal.Path, s.Version, r.refusal.Err)
+		s.Rejected = &Rejected{Digest: r.refusal.Digest, Path: r.refusal.Path, Error: r.refusal.Err.Error(), Until: r.refusal.Until}
+	})
+	u.answer(r, "unchanged", u.served, nil)
 }
 
 func (u *unit) handleRollback(r request) {
@@ -178,9 +245,6 @@ func (u *unit) handleRollback(r request) {
 		return
 	}
 	back := *u.previous
-	if u.active != nil {
-		u.quarantine.put(u.active.Digest, time.Now()) // else the next look at the folder would bring it back
-	}
 	u.quarantine.lift(back.Digest)
 	u.wanted = &back
 	u.waiting = append(u.waiting, r)
@@ -200,7 +264,18 @@ func (u *unit) withdraw() {
 		u.retire(i, u.drainTime(i))
 		u.s.event("withdrawn", u.name, &i.Binary, nil, nil)
 	}
-	u.update(func(s *Status) { s.State, s.Pid, s.Since, s.NextStart = Stopped, 0, time.Time{}, time.Time{} })
+	u.served = nil
+	u.answerAll("withdrawn", nil, nil)
+	u.mu.Lock()
+	u.source = ""
+	u.mu.Unlock()
+	u.update(func(s *Status) {
+		if s.State != Stopped {
+			s.Withdrawn = time.Now()
+		}
+		s.State, s.Pid, s.Since, s.NextStart = Stopped, 0, time.Time{}, time.Time{}
+		s.Error, s.Rejected = "", nil
+	})
 }
 
 // retire drains and stops an instance in the background.
