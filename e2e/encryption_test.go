@@ -28,17 +28,14 @@ func TestWithAKeyNothingReadableIsStoredInTemporal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, err := os.ReadFile(r.config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	base := read(t, r.config)
 	for _, id := range []string{"a", "b"} {
 		key := make([]byte, 32)
 		_, _ = rand.Read(key) // never fails
 		write(t, filepath.Join(r.dir, id+".key"), 0o600, base64.StdEncoding.EncodeToString(key)+"\n")
 	}
 	configure := func(current string, known ...string) {
-		text := strings.Replace(string(base), "[host]", fmt.Sprintf("[host]\npipelines_dir = %q", pipelines), 1) +
+		text := strings.Replace(base, "[host]", fmt.Sprintf("[host]\npipelines_dir = %q", pipelines), 1) +
 			fmt.Sprintf("[services.%s]\npipeline = \"hello\"\n[temporal.encryption]\nkey_id = %q\nendpoint_token = \"let-me-in\"\n", r.service, current)
 		for _, id := range known {
 			text += fmt.Sprintf("[temporal.encryption.keys.%s]\nkey = \"file:%s\"\n", id, filepath.Join(r.dir, id+".key"))

@@ -325,3 +325,12 @@ func (r *rig) result(c client.Client, workflowID string) string {
 	}
 	return text
 }
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

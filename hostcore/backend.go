@@ -3,7 +3,9 @@ package hostcore
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/orch-host/orch/hostcore/admin"
@@ -40,11 +42,8 @@ func (b *backend) Ready() admin.Ready {
 	h := (*Host)(b)
 	var problems []string
 	h.mu.Lock()
-	if h.problem != "" {
-		problems = append(problems, h.problem)
-	}
-	if h.pipelineProblem != "" {
-		problems = append(problems, h.pipelineProblem)
+	for _, part := range slices.Sorted(maps.Keys(h.problems)) {
+		problems = append(problems, h.problems[part])
 	}
 	h.mu.Unlock()
 	for _, p := range h.supervisor.List() {

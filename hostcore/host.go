@@ -67,10 +67,9 @@ type Host struct {
 
 	pipelines *pipeline.Registry
 
-	mu              sync.Mutex
-	queues          []*service
-	problem         string // the embedded server is away
-	pipelineProblem string // a declared pipeline cannot be used
+	mu       sync.Mutex
+	queues   []*service
+	problems map[string]string // what keeps the host from being ready, by the part that says it
 }
 
 // Start brings a host up. ctx bounds the start only; the host runs until Stop.
@@ -78,7 +77,7 @@ type Host struct {
 func Start(ctx context.Context, o Options) (_ *Host, err error) {
 	logs := pluginlog.NewBook()
 	o.Logger = slog.New(logs.Handler(o.Logger.Handler()))
-	h := &Host{o: o, cfg: o.Config, started: time.Now(), router: router.New(), board: bridge.NewBoard(), events: newEventLog(), logs: logs}
+	h := &Host{o: o, cfg: o.Config, started: time.Now(), router: router.New(), board: bridge.NewBoard(), events: newEventLog(), problems: map[string]string{}, logs: logs}
 	running, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	defer func() {
@@ -210,7 +209,25 @@ func (h *Host) openTemporal(ctx context.Context) error {
 	if h.clients, err = connection.Dial(ctx, t, h.cfg.IsSet, h.o.Logger); err != nil {
 		return err
 	}
-	return h.openQueues(ctx)
+	if err := h.openQueues(ctx); err != nil {
+		return err
+	}
+	if err := h.Executor().SyncSchedules(ctx); err != nil {
+		h.note("schedules", err.Error())
+		h.o.Logger.Warn("not every schedule is as configured", "error", err)
+	}
+	return nil
+}
+
+// note keeps what a part has to say against the host being ready; "" takes it back.
+func (h *Host) note(part, problem string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if problem == "" {
+		delete(h.problems, part)
+		return
+	}
+	h.problems[part] = problem
 }
 
 func (h *Host) startEmbedded(ctx context.Context) error {
@@ -227,17 +244,16 @@ func (h *Host) startEmbedded(ctx context.Context) error {
 }
 
 func (h *Host) embeddedEvent(e embedded.Event) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	const part = "temporal"
 	switch e.Kind {
 	case embedded.Restarted:
-		h.problem = ""
+		h.note(part, "")
 		h.o.Logger.Info("the embedded Temporal server is back", "pid", e.Pid)
 	case embedded.Died:
-		h.problem = fmt.Sprintf("the embedded Temporal server died and is started again: %v", e.Err)
+		h.note(part, fmt.Sprintf("the embedded Temporal server died and is started again: %v", e.Err))
 		h.o.Logger.Warn("the embedded Temporal server died", "error", e.Err, "restart_in", e.Pause)
 	case embedded.GaveUp:
-		h.problem = fmt.Sprintf("the embedded Temporal server cannot be kept running: %v", e.Err)
+		h.note(part, fmt.Sprintf("the embedded Temporal server cannot be kept running: %v", e.Err))
 		h.o.Logger.Error("the embedded Temporal server cannot be kept running", "error", e.Err)
 	}
 }

@@ -79,11 +79,9 @@ func (h *Host) loadPipelines() error {
 
 // notePipelines keeps what is wrong with the declared pipelines for Ready.
 func (h *Host) notePipelines(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.pipelineProblem = ""
+	h.note("pipelines", "")
 	if err != nil {
-		h.pipelineProblem = err.Error()
+		h.note("pipelines", err.Error())
 		h.o.Logger.Warn("a declared pipeline cannot be used", "dir", h.cfg.Host.Pipelines, "error", err)
 	}
 }

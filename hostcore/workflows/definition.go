@@ -65,6 +65,7 @@ func definitions(o Options) []Definition {
 		{railwayDeployment(), RailwayDeploymentWorkflow},
 		{renderDeployment(), RenderDeploymentWorkflow},
 		{logsThenIngest(), RunLogsPipelineThenStdoutIngest},
+		{scheduledStart(), ScheduledStartWorkflow},
 	}
 	all := make([]Definition, len(rows))
 	for i, r := range rows {

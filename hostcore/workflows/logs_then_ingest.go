@@ -58,11 +58,22 @@ func (f *flow) child(name, key string, p object) string {
 			return ""
 		}
 	}
-	info := workflow.GetInfo(f.ctx)
-	id := cmp.Or(how.WorkflowID, info.WorkflowExecution.ID+"-"+key)
+	how.WorkflowID = cmp.Or(how.WorkflowID, workflow.GetInfo(f.ctx).WorkflowExecution.ID+"-"+key)
+	result, err := f.execChild(name, how)
+	if isAlreadyRunning(err) {
+		err = temporal.NewNonRetryableApplicationError(alreadyRunning(name, how.WorkflowID)+": stop it first, or wait for it", "AlreadyRunning", nil)
+	}
+	if err != nil {
+		f.fail(err)
+	}
+	return result
+}
+
+// execChild runs a child workflow as one step, without ending the flow when it fails.
+func (f *flow) execChild(name string, how childParams) (result string, err error) {
 	ctx := workflow.WithChildOptions(f.ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:          id,
-		TaskQueue:           cmp.Or(how.TaskQueue, info.TaskQueueName),
+		WorkflowID:          how.WorkflowID,
+		TaskQueue:           cmp.Or(how.TaskQueue, workflow.GetInfo(f.ctx).TaskQueueName),
 		WaitForCancellation: true,
 		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 		StaticSummary:       summary(name),
@@ -72,16 +83,17 @@ func (f *flow) child(name, key string, p object) string {
 		arg = how.Params
 	}
 	finish := f.progress.Start(name)
-	var result string
-	err := workflow.ExecuteChildWorkflow(ctx, name, arg).Get(ctx, &result)
-	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		err = temporal.NewNonRetryableApplicationError(
-			fmt.Sprintf("%s is already running as %s: stop it first, or wait for it", name, id), "AlreadyRunning", nil)
+	err = settle(ctx, workflow.ExecuteChildWorkflow(ctx, name, arg).Get(ctx, &result))
+	end := endOf(err)
+	if isAlreadyRunning(err) {
+		end.Error = alreadyRunning(name, how.WorkflowID)
 	}
-	err = settle(ctx, err)
-	finish(endOf(err))
-	if err != nil {
-		f.fail(err)
-	}
-	return result
+	finish(end)
+	return result, err
+}
+
+func isAlreadyRunning(err error) bool { return temporal.IsWorkflowExecutionAlreadyStartedError(err) }
+
+func alreadyRunning(name, id string) string {
+	return fmt.Sprintf("%s is already running as %s", name, id)
 }

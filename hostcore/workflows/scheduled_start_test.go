@@ -1,0 +1,41 @@
+package workflows
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/orch-host/orch/hostcore/progress"
+)
+
+func TestAScheduleStartsTheServiceUnderItsOwnId(t *testing.T) {
+	var seen *[]started
+	w := &world{prepare: func(env *testsuite.TestWorkflowEnvironment) { seen = watchChildren(env) }}
+	o := w.run(t, ScheduledStart, json.RawMessage(`{"workflow":"DatabasePipelineWorkflow","workflow_id":"db_1","task_queue":"db-queue","params":{"service_name":"db"}}`))
+	if o.Err != nil || o.Result != "Database pipeline fully configured: Neo4j + Qdrant" {
+		t.Errorf("result %q, error %v", o.Result, o.Err)
+	}
+	if diff := cmp.Diff([]started{{"DatabasePipelineWorkflow", "db_1", "db-queue", `{"service_name":"db"}`}}, *seen); diff != "" {
+		t.Errorf("children (-want +got):\n%s", diff)
+	}
+}
+
+func TestAScheduledStartEndsAsTheServiceDoes(t *testing.T) {
+	w := &world{answers: map[string]any{"start_neo4j_container": errBroken}}
+	o := w.run(t, ScheduledStart, json.RawMessage(`{"workflow":"DatabasePipelineWorkflow","workflow_id":"db_1"}`))
+	if o.Err == nil || !strings.Contains(o.Err.Error(), "docker is not running") || o.Progress.State != progress.Failed {
+		t.Errorf("error %v, progress %+v", o.Err, o.Progress)
+	}
+}
+
+func TestAScheduledStartThatNamesNothingIsRefused(t *testing.T) {
+	for _, params := range []string{`null`, `{}`, `{"workflow":"X"}`, `{"workflow_id":"x"}`, `{"workflow":1,"workflow_id":"x"}`, `"x"`} {
+		o := (&world{}).run(t, ScheduledStart, json.RawMessage(params))
+		if o.Err == nil || !strings.Contains(o.Err.Error(), "ScheduledStartWorkflow takes") {
+			t.Errorf("%s: result %q, error %v", params, o.Result, o.Err)
+		}
+	}
+}
