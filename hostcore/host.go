@@ -22,6 +22,7 @@ import (
 	"github.com/orch-host/orch/hostcore/catalog"
 	"github.com/orch-host/orch/hostcore/codec"
 	"github.com/orch-host/orch/hostcore/connection"
+	"github.com/orch-host/orch/hostcore/dev"
 	"github.com/orch-host/orch/hostcore/discover"
 	"github.com/orch-host/orch/hostcore/embedded"
 	"github.com/orch-host/orch/hostcore/executor"
@@ -144,8 +145,9 @@ func (h *Host) preparePlugins() error {
 	if h.catalog, err = openCatalog(c, h.o.Logger, cgroups); err != nil {
 		return err
 	}
+	source := dev.Attach(h.catalog, c.Dev, h.o.Logger)
 	h.supervisor = supervisor.New(supervisor.Options{
-		Finder: h.catalog, Launcher: h.catalog, Router: h.router, Logger: h.o.Logger, Event: h.events.add,
+		Finder: source, Launcher: source, Router: h.router, Logger: h.o.Logger, Event: h.events.add,
 		Group: func(name string) supervisor.Group {
 			g := c.Plugins.Groups[name]
 			return supervisor.Group{Version: g.Version, Disabled: g.Disabled, AllowBreaking: g.AllowBreaking, Drain: g.Drain}

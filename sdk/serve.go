@@ -30,10 +30,11 @@ const (
 	termDrain = 30 * time.Second
 )
 
-// Serve is a plugin's main function. It understands three subcommands:
-// "describe" prints the manifest as JSON, "version" prints the versions, and
-// "serve", which only the host calls, serves until the host is done. It does
-// not return.
+// Serve is a plugin's main function. It understands four subcommands:
+// "describe" prints the manifest as JSON, "version" prints the versions,
+// "attach [ADDRESS]" serves under a debugger for a host that has the address in
+// its [dev.<group>] table, and "serve", which only the host calls, serves until
+// the host is done. It does not return.
 func Serve(p Plugin) {
 	os.Exit(run(p, os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -61,6 +62,8 @@ func run(p Plugin, args []string, stdout, stderr io.Writer) int {
 		m := s.Manifest()
 		fmt.Fprintf(stdout, "%s %s (sdk %s, %s, wire %d)\n", m.GetName(), m.GetVersion(), m.GetSdk(), m.GetLanguage(), pluginv1.ProtocolVersion)
 		return 0
+	case "attach":
+		return attach(s, args[1:], stdout, stderr)
 	case pluginv1.ServeArg:
 		if os.Getenv(pluginv1.MagicCookieKey) == pluginv1.MagicCookieValue {
 			return serve(s, stderr)
@@ -68,8 +71,8 @@ func run(p Plugin, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "\"serve\" is for the Orch host. To try this Orch plugin by hand: host plugin run %s ACTIVITY\n", os.Args[0])
 		return 2
 	}
-	fmt.Fprintf(stderr, "%s %s is an Orch plugin: copy it into the host's plugin folder.\n\nusage:\n  %s describe   print what it offers, as JSON\n  %s version    print its versions\n",
-		p.Name, p.Version, os.Args[0], os.Args[0])
+	fmt.Fprintf(stderr, "%s %s is an Orch plugin: copy it into the host's plugin folder.\n\nusage:\n  %s describe          print what it offers, as JSON\n  %s version           print its versions\n  %s attach [ADDRESS]  serve under a debugger, for a host with [dev.%s] in its orch.toml\n",
+		p.Name, p.Version, os.Args[0], os.Args[0], os.Args[0], s.plugin.Group)
 	return 2
 }
 

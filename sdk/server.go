@@ -24,6 +24,8 @@ type Server struct {
 	defs   map[string]*ActivityDef
 	level  *levelVar
 	health *healthBoard
+	// attached: a developer runs the process, hosts come and go.
+	attached bool
 
 	trim        sync.Once  // gives back what starting up took, a few MB in each process
 	configuring sync.Mutex // one Configure at a time
@@ -228,6 +230,9 @@ func (s *Server) load() uint32 {
 
 // Drain implements the wire contract.
 func (s *Server) Drain(req *pluginv1.DrainRequest, stream grpc.ServerStreamingServer[pluginv1.DrainProgress]) error {
+	if s.attached {
+		return stream.Send(&pluginv1.DrainProgress{InFlight: s.load()})
+	}
 	s.startDraining()
 	deadline := time.NewTimer(req.GetDeadline().AsDuration())
 	defer deadline.Stop()

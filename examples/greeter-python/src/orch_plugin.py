@@ -14,6 +14,7 @@ import os
 import queue
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -133,18 +134,21 @@ class Plugin:
                            activities=self._specs)
 
     def main(self, argv=None):
-        """The program: describe, version, or serve when the host asks."""
+        """The program: describe, version, attach for a debugger, or serve when the host asks."""
         argv = sys.argv if argv is None else argv
         command = argv[1] if len(argv) > 1 else ""
         if command == "describe":
             print(json.dumps(self._described(), indent=2))
         elif command == "version":
             print("%s %s (sdk %s, wire 1)" % (self.name, self.version, SDK))
+        elif command == "attach":
+            default = "unix:%s/orch-dev-%s.sock" % (tempfile.gettempdir(), self.name)
+            sys.exit(_Process(self, argv[2] if len(argv) > 2 else default).run())
         elif command == "serve" and os.environ.get(COOKIE[0]) == COOKIE[1]:
             sys.exit(_Process(self).run())
         else:
             print("%s %s is an Orch plugin: copy it into the host's plugin folder, or try it with\n"
-                  "  host plugin run %s ACTIVITY\n\nusage: %s describe | version" %
+                  "  host plugin run %s ACTIVITY\n\nusage: %s describe | version | attach [ADDRESS]" %
                   (self.name, self.version, argv[0], argv[0]), file=sys.stderr)
             sys.exit(2)
 
@@ -217,8 +221,9 @@ def join(path, name):
 class _Process:
     """A serving process: the five calls of the wire contract, and its end."""
 
-    def __init__(self, plugin):
+    def __init__(self, plugin, attach=None):
         self.plugin = plugin
+        self.address = attach  # where a developer runs it; None: the host runs it
         self.lock = threading.Condition()
         self.health = pb.Status.STARTING
         self.in_flight = 0
@@ -318,6 +323,9 @@ class _Process:
             yield pb.Status(health=sent, in_flight=running)
 
     def drain(self, request, context):
+        if self.address:  # hosts come and go
+            yield pb.DrainProgress(in_flight=self.in_flight)
+            return
         self.start_draining()
         deadline = time.monotonic() + request.deadline.ToMilliseconds() / 1000
         while True:
@@ -372,27 +380,36 @@ class _Process:
             "Drain": call(grpc.unary_stream_rpc_method_handler, self.drain, pb.DrainRequest),
         })
 
-    def run(self):
-        server = grpc.server(futures.ThreadPoolExecutor(max_workers=256), options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)])
-        server.add_generic_rpc_handlers((self.handlers(),))
-        socket = os.path.join(os.environ["PLUGIN_UNIX_SOCKET_DIR"], "plugin.sock")
-        server.add_insecure_port("unix:" + socket)
-        server.start()
-        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self.terminate, daemon=True).start())
+    def greet(self, address):
+        """Watches the host and shakes hands with it: one line on the descriptor
+        that it named, so that what the plugin prints stays out of it."""
         liveness = os.environ.get("ORCH_LIVENESS_FD")
         if liveness:
             os.set_inheritable(int(liveness), False)
             threading.Thread(target=self.end_with_host, args=(int(liveness),), daemon=True).start()
-        # The handshake: one line on the descriptor that the host named, so that
-        # what the plugin prints stays out of it.
-        line = "1|1|unix|%s|grpc|\n" % socket
+        line = "1|1|%s|grpc|\n" % address.replace(":", "|", 1)
         handshake = os.environ.get("ORCH_HANDSHAKE_FD")
         if handshake:
             os.write(int(handshake), line.encode())
             os.close(int(handshake))
         else:
             print(line, end="", flush=True)
+
+    def run(self):
+        server = grpc.server(futures.ThreadPoolExecutor(max_workers=256), options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)])
+        server.add_generic_rpc_handlers((self.handlers(),))
+        address = self.address or "unix:" + os.path.join(os.environ["PLUGIN_UNIX_SOCKET_DIR"], "plugin.sock")
+        os.umask(0o077)  # whoever may connect to the socket may run activities
+        server.add_insecure_port(address)
+        server.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: threading.Thread(target=self.terminate, daemon=True).start())
+        if self.address:
+            print("%s %s serves at %s. In orch.toml, before the host starts:\n\n[dev.%s]\nattach = %s" % (
+                self.plugin.name, self.plugin.version, address, self.plugin.group, json.dumps(address)), flush=True)
+        else:
+            self.greet(address)
         while not self.finished.wait(3600):
             pass
         server.stop(0.1).wait()
