@@ -53,10 +53,12 @@ lint: ## gofmt, vet, staticcheck, import rules
 generate: ## generate the wire code (needs protoc) and the configuration reference
 	$(GO) generate ./...
 
-.PHONY: bench bench-plugin
-bench: bench-plugin ## measure against the alternatives and write bench/results.json
+.PHONY: bench bench-plugin bench-swap
+bench: bench-plugin bench-swap ## measure against the alternatives and write bench/results.json
 bench-plugin: build
 	$(GO) run ./bench/plugin
+bench-swap: build
+	$(GO) run ./bench/swap
 
 .PHONY: clean
 clean: ## remove what was built
