@@ -36,8 +36,9 @@ type rig struct {
 	runtime string
 	plugins string
 	config  string
-	service string // unique
-	port    int    // of Temporal
+	service string   // unique
+	env     []string // of the host, beside the usual
+	port    int      // of Temporal
 }
 
 // newRig makes a rig with the plugins (paths of binaries) in its folder and
@@ -147,6 +148,7 @@ func (r *rig) command(args ...string) *exec.Cmd {
 	if h := os.Getenv("DOCKER_HOST"); h != "" {
 		c.Env = append(c.Env, "DOCKER_HOST="+h)
 	}
+	c.Env = append(c.Env, r.env...)
 	return c
 }
 

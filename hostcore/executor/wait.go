@@ -16,6 +16,8 @@ func Reason(err error) string {
 	var app *temporal.ApplicationError
 	var timeout *temporal.TimeoutError
 	switch {
+	case errors.As(err, &app) && errors.As(app.Unwrap(), &act): // the workflow's own word about a failed activity
+		return app.Message()
 	case errors.As(err, &act) && errors.As(act.Unwrap(), &app):
 		return fmt.Sprintf("%s: %s", act.ActivityType().GetName(), app.Message())
 	case errors.As(err, &act) && errors.As(act.Unwrap(), &timeout):

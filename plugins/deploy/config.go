@@ -25,10 +25,12 @@ type Config struct {
 	SourceDir  string                `json:"source_dir,omitempty" jsonschema:"folder that push_to_github may take further files from; default: none"`
 	Secrets    map[string]sdk.Secret `json:"secrets,omitempty" jsonschema:"secrets that inputs may name in secret_refs, e.g. DATABASE_URL = \"env:DATABASE_URL\""`
 	Registries map[string]Registry   `json:"registries,omitempty" jsonschema:"credentials by registry host, e.g. ghcr.io"`
-	Fly        FlyConfig             `json:"fly,omitempty"`
-	Railway    RailwayConfig         `json:"railway,omitempty"`
-	Render     RenderConfig          `json:"render,omitempty"`
-	GitHub     GitHubConfig          `json:"github,omitempty"`
+	// PollInterval also sets the pause between two health requests.
+	PollInterval sdk.Duration  `json:"poll_interval,omitempty" jsonschema:"pause between two looks at a deployment; default 2s growing to 5s, on Railway 5s because of its hourly limit of requests"`
+	Fly          FlyConfig     `json:"fly,omitempty"`
+	Railway      RailwayConfig `json:"railway,omitempty"`
+	Render       RenderConfig  `json:"render,omitempty"`
+	GitHub       GitHubConfig  `json:"github,omitempty"`
 }
 
 // Registry is a login at a container registry.

@@ -72,7 +72,7 @@ func (d *deployer) makeFlyApp(ctx context.Context, s *settings, name, org string
 		return created
 	}
 	var app fly.App
-	err := poll(ctx, "the creation of app "+name, d.pace.settle, d.pace.first, d.pace.max, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, "the creation of app "+name, d.pacing().settle, d.pacing().first, d.pacing().max, func(ctx context.Context) (bool, error) {
 		var err error
 		app, err = s.fly.App(ctx, name)
 		switch {

@@ -251,13 +251,13 @@ func (r *flyRun) healthy(ctx context.Context, m fly.Machine, lease *flyLease) er
 	begun := time.Now()
 	var startedAt time.Time
 	sdk.Progress(ctx, "waiting for machine "+m.Name, 0, 0)
-	return poll(ctx, "machine "+m.Name, time.Duration(r.in.Timeout), r.d.pace.first, r.d.pace.max, func(ctx context.Context) (bool, error) {
+	return poll(ctx, "machine "+m.Name, time.Duration(r.in.Timeout), r.d.pacing().first, r.d.pacing().max, func(ctx context.Context) (bool, error) {
 		sdk.Heartbeat(ctx, map[string]any{"deployment_id": r.res.DeploymentID, "previous_image": r.res.PreviousImage, "phase": "wait " + m.ID})
 		if err := lease.keep(ctx); err != nil {
 			return false, err
 		}
 		if !started {
-			err := r.s.fly.Wait(ctx, r.in.AppName, m.ID, m.InstanceID, "started", r.d.pace.flyWait)
+			err := r.s.fly.Wait(ctx, r.in.AppName, m.ID, m.InstanceID, "started", r.d.pacing().flyWait)
 			// 408: not yet. 400: it has gone past "started" in another way; its state says how.
 			if err != nil && !timedOut(err) && !httpapi.Is(err, httpapi.Invalid) {
 				return false, err

@@ -31,7 +31,7 @@ func (r *flyRun) leaseText() string {
 // else ends the attempt with the holder's words, to be tried again when it has expired.
 func (r *flyRun) lease(ctx context.Context, machine string) (*flyLease, error) {
 	var got fly.Lease
-	err := poll(ctx, "the lease of machine "+machine, leaseFor+15*time.Second, r.d.pace.first, r.d.pace.first, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, "the lease of machine "+machine, leaseFor+15*time.Second, r.d.pacing().first, r.d.pacing().first, func(ctx context.Context) (bool, error) {
 		var err error
 		got, err = r.s.fly.AcquireLease(ctx, r.in.AppName, machine, "", r.leaseText(), leaseFor)
 		var e *httpapi.Error

@@ -80,9 +80,9 @@ type exit struct {
 func (r *flyRun) releaseCode(ctx context.Context, m fly.Machine) (exit, error) {
 	var out exit
 	silent := 0
-	err := poll(ctx, "the release command", min(releaseLimit, time.Duration(r.in.Timeout)), r.d.pace.first, r.d.pace.max, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, "the release command", min(releaseLimit, time.Duration(r.in.Timeout)), r.d.pacing().first, r.d.pacing().max, func(ctx context.Context) (bool, error) {
 		sdk.Heartbeat(ctx, map[string]any{"deployment_id": r.res.DeploymentID, "previous_image": r.res.PreviousImage, "phase": "release " + m.ID})
-		err := r.s.fly.Wait(ctx, r.in.AppName, m.ID, m.InstanceID, "stopped", r.d.pace.flyWait)
+		err := r.s.fly.Wait(ctx, r.in.AppName, m.ID, m.InstanceID, "stopped", r.d.pacing().flyWait)
 		if err != nil && !timedOut(err) && !httpapi.Is(err, httpapi.Invalid) {
 			return false, err
 		}

@@ -5,11 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/orch-host/orch/plugins/deploy/internal/fake"
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 )
 
 func TestFlyRollsBackOnceWhereverThePluginDies(t *testing.T) {
-	deployed := func(t *testing.T) (*fake.Fly, *run, map[string]any) {
+	deployed := func(t *testing.T) (*deploytest.Fly, *run, map[string]any) {
 		f, r := newFly(t)
 		_, second, fail := flyDeployment(r, nil)
 		if fail != nil {
@@ -22,8 +22,8 @@ func TestFlyRollsBackOnceWhereverThePluginDies(t *testing.T) {
 	r.must("rollback_flyio_activity", in, nil)
 	calls := f.Calls() - start
 	for n := 1; n <= calls; n++ {
-		for _, when := range []fake.When{fake.BeforeWork, fake.AfterWork} {
-			t.Run(fmt.Sprintf("call %d/after work %v", n, when == fake.AfterWork), func(t *testing.T) {
+		for _, when := range []deploytest.When{deploytest.BeforeWork, deploytest.AfterWork} {
+			t.Run(fmt.Sprintf("call %d/after work %v", n, when == deploytest.AfterWork), func(t *testing.T) {
 				matrix(t)
 				f, r, in := deployed(t)
 				updated := f.Updated
@@ -53,16 +53,16 @@ func TestARollbackOfAFirstDeploymentSaysThatThereIsNothingBefore(t *testing.T) {
 }
 
 func TestFlyRollingGoesBackWhenTheNewVersionDoesNotRun(t *testing.T) {
-	prepare := func(t *testing.T) (*fake.Fly, *run) {
+	prepare := func(t *testing.T) (*deploytest.Fly, *run) {
 		f, r := newFly(t)
 		two := flyApp(map[string]any{"instances": 2})
 		r.must("create_flyio_app_activity", two, nil)
 		r.must("deploy_to_flyio_activity", two, nil)
-		f.Image = func(image string) fake.FlyFate {
+		f.Image = func(image string) deploytest.FlyFate {
 			if strings.HasSuffix(image, "v2") {
-				return fake.FlyExits
+				return deploytest.FlyExits
 			}
-			return fake.FlyWell
+			return deploytest.FlyWell
 		}
 		return f, r
 	}
@@ -80,8 +80,8 @@ func TestFlyRollingGoesBackWhenTheNewVersionDoesNotRun(t *testing.T) {
 	}
 	calls := f.Calls() - begin
 	for n := 1; n <= calls; n++ {
-		for _, when := range []fake.When{fake.BeforeWork, fake.AfterWork} {
-			t.Run(fmt.Sprintf("the plugin dies at call %d/after work %v", n, when == fake.AfterWork), func(t *testing.T) {
+		for _, when := range []deploytest.When{deploytest.BeforeWork, deploytest.AfterWork} {
+			t.Run(fmt.Sprintf("the plugin dies at call %d/after work %v", n, when == deploytest.AfterWork), func(t *testing.T) {
 				matrix(t)
 				f, r := prepare(t)
 				f.CutAt(n, when)
@@ -112,8 +112,8 @@ func TestFlyAdoptsAMachineThatTheListDoesNotShowYet(t *testing.T) {
 	f, r := newFly(t)
 	r.must("create_flyio_app_activity", flyApp(nil), nil)
 	// The first attempt makes the machine and hears nothing; the second one reads a list from before.
-	f.Script(&fake.Fault{Op: opFlyCreateMachine, Drop: true, Work: true})
-	f.Script(&fake.Fault{Op: "GET /apps/{app_name}/machines", Nth: 2, Status: 200, Body: `[]`})
+	f.Script(&deploytest.Fault{Op: opFlyCreateMachine, Drop: true, Work: true})
+	f.Script(&deploytest.Fault{Op: "GET /apps/{app_name}/machines", Nth: 2, Status: 200, Body: `[]`})
 	var res Result
 	r.must("deploy_to_flyio_activity", flyApp(map[string]any{"secret_refs": nil}), &res)
 	if !f.Fired() || len(f.Machines("shop")) != 1 || f.Created != 1 || !res.Changed {
@@ -123,7 +123,7 @@ func TestFlyAdoptsAMachineThatTheListDoesNotShowYet(t *testing.T) {
 		t.Errorf("%d attempts", r.attempts)
 	}
 	// A machine of that name with other content is not taken for ours.
-	f.Script(&fake.Fault{Op: "GET /apps/{app_name}/machines", Nth: 3, Status: 200, Body: `[]`})
+	f.Script(&deploytest.Fault{Op: "GET /apps/{app_name}/machines", Nth: 3, Status: 200, Body: `[]`})
 	fail := r.do("deploy_to_flyio_activity", flyApp(map[string]any{"secret_refs": nil, "image": "ghcr.io/acme/shop:v2"}), &res)
 	if fail != nil || f.Machines("shop")[0].Image != "ghcr.io/acme/shop:v2" || len(f.Machines("shop")) != 1 {
 		t.Errorf("verdict %v, machines %+v", fail, f.Machines("shop"))

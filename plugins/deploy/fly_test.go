@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orch-host/orch/plugins/deploy/internal/fake"
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 	opFlyUncordon      = "POST /apps/{app_name}/machines/{machine_id}/uncordon"
 )
 
-func flyConfig(f *fake.Fly) map[string]any {
+func flyConfig(f *deploytest.Fly) map[string]any {
 	return map[string]any{"fly": map[string]any{"token": canaryToken, "api_url": f.URL, "org": "acme"}}
 }
 
@@ -30,9 +30,9 @@ func flyApp(more map[string]any) map[string]any {
 		"secret_refs": []string{"DATABASE_URL"}, "env": map[string]string{"MODE": "production"}, "health_path": "/healthz"}, more)
 }
 
-func newFly(t *testing.T) (*fake.Fly, *run) {
+func newFly(t *testing.T) (*deploytest.Fly, *run) {
 	t.Helper()
-	f := fake.NewFly(t, findSpecs(t), canaryToken)
+	f := deploytest.NewFly(t, findSpecs(t), canaryToken)
 	f.Leak = canarySecret
 	return f, newRun(t, flyConfig(f), f)
 }
@@ -55,7 +55,7 @@ func flyDeployment(r *run, more map[string]any) (first, second Result, f *failur
 }
 
 // oneFlyApp is the state after flyDeployment, however it got there.
-func oneFlyApp(t *testing.T, f *fake.Fly, image string) {
+func oneFlyApp(t *testing.T, f *deploytest.Fly, image string) {
 	t.Helper()
 	if apps := f.Apps(); len(apps) != 1 || apps[0] != "shop" {
 		t.Errorf("apps: %v, want one", apps)
@@ -135,7 +135,7 @@ func TestFlySurvivesEveryFaultOfEveryMutation(t *testing.T) {
 		"rolling":   {opFlyCreateApp, opFlyIP, opFlySecrets, opFlyCreateMachine, opFlyUpdate, opFlyLease, opFlyDestroy},
 		"bluegreen": {opFlyCreateMachine, opFlyUncordon, opFlyCordon, opFlyDestroy, opFlyLease},
 	}
-	faults := map[string]fake.Fault{
+	faults := map[string]deploytest.Fault{
 		"reset before the work":         {Drop: true},
 		"reset after the work":          {Drop: true, Work: true},
 		"500":                           {Status: 500, Body: `{"error":"boom ` + canarySecret + `"}`},
@@ -183,9 +183,9 @@ func TestFlyDeploysOnceWhereverThePluginDies(t *testing.T) {
 		}
 		calls := f.Calls()
 		for n := 1; n <= calls; n++ {
-			for _, when := range []fake.When{fake.BeforeWork, fake.AfterWork} {
+			for _, when := range []deploytest.When{deploytest.BeforeWork, deploytest.AfterWork} {
 				for _, amnesia := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s/call %d/after work %v/heartbeats lost %v", strategy, n, when == fake.AfterWork, amnesia), func(t *testing.T) {
+					t.Run(fmt.Sprintf("%s/call %d/after work %v/heartbeats lost %v", strategy, n, when == deploytest.AfterWork, amnesia), func(t *testing.T) {
 						matrix(t)
 						f, r := newFly(t)
 						r.amnes = amnesia
@@ -216,49 +216,51 @@ func TestFlyDeploysOnceWhereverThePluginDies(t *testing.T) {
 
 func TestFlyVerdicts(t *testing.T) {
 	cases := map[string]struct {
-		prepare func(f *fake.Fly)
+		prepare func(f *deploytest.Fly)
 		input   map[string]any
 		typ     string
 		final   bool
 		text    string
 	}{
 		"a token that is refused": {
-			prepare: func(f *fake.Fly) {
-				f.Script(&fake.Fault{Op: "GET /apps/{app_name}", Status: 401, Body: `{"error":"unauthorized"}`})
+			prepare: func(f *deploytest.Fly) {
+				f.Script(&deploytest.Fault{Op: "GET /apps/{app_name}", Status: 401, Body: `{"error":"unauthorized"}`})
 			},
 			typ: "AuthError", final: true, text: "check the fly token",
 		},
 		"a name of another organisation": {
-			prepare: func(f *fake.Fly) { f.Taken = map[string]bool{"shop": true} },
+			prepare: func(f *deploytest.Fly) { f.Taken = map[string]bool{"shop": true} },
 			typ:     "NameTaken", final: true, text: "choose another app_name",
 		},
 		"an app of another organisation of ours": {
-			prepare: func(f *fake.Fly) { f.AddApp("shop"); f.Org = "other" },
+			prepare: func(f *deploytest.Fly) { f.AddApp("shop"); f.Org = "other" },
 			typ:     "NameTaken", final: true, text: "belongs to organisation other",
 		},
 		"a name that is taken between look and creation": {
-			prepare: func(f *fake.Fly) {
-				f.Script(&fake.Fault{Op: "GET /apps/{app_name}", Status: 404, Body: `{"error":"not found"}`})
+			prepare: func(f *deploytest.Fly) {
+				f.Script(&deploytest.Fault{Op: "GET /apps/{app_name}", Status: 404, Body: `{"error":"not found"}`})
 				f.Taken = map[string]bool{"shop": true}
 			},
 			typ: "NameTaken", final: true,
 		},
 		"an account that must pay": {
-			prepare: func(f *fake.Fly) {
-				f.Script(&fake.Fault{Op: opFlyCreateApp, Status: 402, Body: `{"error":"add a card"}`})
+			prepare: func(f *deploytest.Fly) {
+				f.Script(&deploytest.Fault{Op: opFlyCreateApp, Status: 402, Body: `{"error":"add a card"}`})
 			},
 			typ: "BillingError", final: true,
 		},
 		"a machine that cannot be launched": {
-			prepare: func(f *fake.Fly) { f.Image = func(string) fake.FlyFate { return fake.FlyLaunchFailed } },
-			typ:     "DeployFailed", final: true, text: "event launch failed",
+			prepare: func(f *deploytest.Fly) {
+				f.Image = func(string) deploytest.FlyFate { return deploytest.FlyLaunchFailed }
+			},
+			typ: "DeployFailed", final: true, text: "event launch failed",
 		},
 		"a process that ends at once": {
-			prepare: func(f *fake.Fly) { f.Image = func(string) fake.FlyFate { return fake.FlyExits } },
+			prepare: func(f *deploytest.Fly) { f.Image = func(string) deploytest.FlyFate { return deploytest.FlyExits } },
 			typ:     "DeployFailed", final: true, text: "code 1",
 		},
 		"a release command that fails": {
-			prepare: func(f *fake.Fly) { f.Image = func(string) fake.FlyFate { return fake.FlyExits } },
+			prepare: func(f *deploytest.Fly) { f.Image = func(string) deploytest.FlyFate { return deploytest.FlyExits } },
 			input:   map[string]any{"release_command": "bin/migrate"},
 			typ:     "DeployFailed", final: true, text: "no live machine was touched",
 		},
@@ -267,18 +269,18 @@ func TestFlyVerdicts(t *testing.T) {
 			typ:   "DeployFailed", final: true, text: "check servicecheck-00-http-8080 is critical: connect: connection refused ***",
 		},
 		"a machine that never starts": {
-			prepare: func(f *fake.Fly) { f.StartAfter = 1 << 30 },
+			prepare: func(f *deploytest.Fly) { f.StartAfter = 1 << 30 },
 			input:   map[string]any{"deploy_timeout": "100ms"},
 			typ:     "DeployFailed", final: true, text: "it does not start",
 		},
 		"a region without room": {
-			prepare: func(f *fake.Fly) { f.NoRoom = map[string]bool{"fra": true} },
+			prepare: func(f *deploytest.Fly) { f.NoRoom = map[string]bool{"fra": true} },
 			typ:     "InsufficientCapacity", final: true,
 		},
 		"a server that is down for good": {
-			prepare: func(f *fake.Fly) {
+			prepare: func(f *deploytest.Fly) {
 				for n := 1; n < 10; n++ {
-					f.Script(&fake.Fault{Op: "GET /apps/{app_name}", Nth: n, Status: 503, Header: map[string][]string{"Retry-After": {"11"}}})
+					f.Script(&deploytest.Fault{Op: "GET /apps/{app_name}", Nth: n, Status: 503, Header: map[string][]string{"Retry-After": {"11"}}})
 				}
 			},
 			typ: "ServerError", final: false,
@@ -311,11 +313,11 @@ func TestFlyBlueGreenKeepsTheOldVersionWhenTheNewOneFails(t *testing.T) {
 	r.must("create_flyio_app_activity", flyApp(blueGreen), nil)
 	r.must("set_flyio_secrets_activity", flyApp(blueGreen), nil)
 	r.must("deploy_to_flyio_activity", flyApp(blueGreen), nil)
-	f.Image = func(image string) fake.FlyFate {
+	f.Image = func(image string) deploytest.FlyFate {
 		if strings.HasSuffix(image, "v2") {
-			return fake.FlyExits
+			return deploytest.FlyExits
 		}
-		return fake.FlyWell
+		return deploytest.FlyWell
 	}
 	fail := r.do("deploy_to_flyio_activity", flyApp(with(blueGreen, map[string]any{"image": "ghcr.io/acme/shop:v2"})), nil)
 	if fail == nil || fail.Type != "DeployFailed" {

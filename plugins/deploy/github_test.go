@@ -10,12 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/orch-host/orch/plugins/deploy/internal/fake"
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 )
 
-func newGitHub(t *testing.T, source string) (*fake.GitHub, *run) {
+func newGitHub(t *testing.T, source string) (*deploytest.GitHub, *run) {
 	t.Helper()
-	f := fake.NewGitHub(t, canaryToken, "acme")
+	f := deploytest.NewGitHub(t, canaryToken, "acme")
 	config := map[string]any{"github": map[string]any{"token": canaryToken, "api_url": f.URL, "git_url": f.URL}}
 	if source != "" {
 		config["source_dir"] = source
@@ -30,7 +30,7 @@ func noCanaryIn(t *testing.T, root string) {
 	repos, _ := filepath.Glob(filepath.Join(root, "*", "*.git"))
 	for _, dir := range repos {
 		full, _ := filepath.Rel(root, strings.TrimSuffix(dir, ".git"))
-		f := &fake.GitHub{Root: root}
+		f := &deploytest.GitHub{Root: root}
 		f.T = t
 		if content := f.Git(full, "cat-file", "--batch-all-objects", "--batch"); isCanary([]byte(content)) {
 			t.Errorf("repository %s holds a secret", full)
@@ -116,7 +116,7 @@ func TestPushKeepsWhatItDoesNotOwn(t *testing.T) {
 	}
 }
 
-func runGit(t *testing.T, f *fake.GitHub, repo, stdin string, args ...string) string {
+func runGit(t *testing.T, f *deploytest.GitHub, repo, stdin string, args ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "stdin")
 	if err := os.WriteFile(file, []byte(stdin), 0o600); err != nil {
@@ -180,8 +180,8 @@ func TestPushCommitsOnceWhereverThePluginDies(t *testing.T) {
 	}
 	calls := f.Calls()
 	for n := 1; n <= calls; n++ {
-		for _, when := range []fake.When{fake.BeforeWork, fake.AfterWork} {
-			t.Run(fmt.Sprintf("call %d/after work %v", n, when == fake.AfterWork), func(t *testing.T) {
+		for _, when := range []deploytest.When{deploytest.BeforeWork, deploytest.AfterWork} {
+			t.Run(fmt.Sprintf("call %d/after work %v", n, when == deploytest.AfterWork), func(t *testing.T) {
 				matrix(t)
 				f, r := newGitHub(t, "")
 				r.amnes = true
@@ -203,24 +203,24 @@ func TestPushCommitsOnceWhereverThePluginDies(t *testing.T) {
 
 func TestPushVerdicts(t *testing.T) {
 	cases := map[string]struct {
-		prepare func(f *fake.GitHub)
+		prepare func(f *deploytest.GitHub)
 		input   map[string]any
 		typ     string
 		final   bool
 		text    string
 	}{
-		"a token that GitHub refuses": {prepare: func(f *fake.GitHub) {
-			f.Script(&fake.Fault{Op: "GET /repos", Status: 401, Body: `{"message":"Bad credentials"}`})
+		"a token that GitHub refuses": {prepare: func(f *deploytest.GitHub) {
+			f.Script(&deploytest.Fault{Op: "GET /repos", Status: 401, Body: `{"message":"Bad credentials"}`})
 		}, typ: "AuthError", final: true},
-		"a token that git refuses": {prepare: func(f *fake.GitHub) { f.NoAccess = true }, typ: "AuthError", final: true, text: "contents:write"},
-		"a limit that is used up":  {prepare: func(f *fake.GitHub) { f.Throttle = 99 }, typ: "Throttled"},
-		"a token without the right": {prepare: func(f *fake.GitHub) {
-			f.Script(&fake.Fault{Op: "POST /user/repos", Status: 403, Body: `{"message":"Resource not accessible"}`})
+		"a token that git refuses": {prepare: func(f *deploytest.GitHub) { f.NoAccess = true }, typ: "AuthError", final: true, text: "contents:write"},
+		"a limit that is used up":  {prepare: func(f *deploytest.GitHub) { f.Throttle = 99 }, typ: "Throttled"},
+		"a token without the right": {prepare: func(f *deploytest.GitHub) {
+			f.Script(&deploytest.Fault{Op: "POST /user/repos", Status: 403, Body: `{"message":"Resource not accessible"}`})
 		}, typ: "PermissionError", final: true},
 		"a branch that no ref can be": {input: map[string]any{"branch": "a..b"}, typ: "InvalidRequest", final: true},
 		"a repository that is a path": {input: map[string]any{"github_repo": "acme/../x"}, typ: "InvalidRequest", final: true},
 		"an address elsewhere":        {input: map[string]any{"github_repo": "", "repo_url": "https://example.com/a/b"}, typ: "InvalidRequest", final: true},
-		"a hook that refuses": {prepare: func(f *fake.GitHub) {
+		"a hook that refuses": {prepare: func(f *deploytest.GitHub) {
 			f.AddRepository("acme/shop")
 			hook := filepath.Join(f.Root, "acme/shop.git/hooks/pre-receive")
 			_ = os.MkdirAll(filepath.Dir(hook), 0o755)

@@ -93,11 +93,11 @@ func (d *deployer) checkHealth(ctx context.Context, in HealthInput) (Health, err
 			return Health{}, context.Cause(ctx)
 		}
 		sdk.Progress(ctx, fmt.Sprintf("%s answers: %s", target, s.redact.String(p.String())), 0, 0)
-		if !time.Now().Add(d.pace.health).Before(ends) {
+		if !time.Now().Add(d.pacing().health).Before(ends) {
 			return Health{}, final(typeUnhealthy, "%s is not healthy after %d attempts in %s: the last answer was %s%s",
 				target, out.Attempts, time.Since(began).Round(time.Second), s.redact.String(p.String()), p.hint(in.HealthPath))
 		}
-		if err := sleep(ctx, d.pace.health); err != nil {
+		if err := sleep(ctx, d.pacing().health); err != nil {
 			return Health{}, err
 		}
 	}

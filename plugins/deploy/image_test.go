@@ -15,7 +15,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
-	"github.com/orch-host/orch/plugins/deploy/internal/fake"
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 )
 
 func TestTheNamesOfImages(t *testing.T) {
@@ -50,9 +50,9 @@ func TestErrorsInsideThePushStreamAreErrors(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			e := fake.NewDocker(t, findSpecs(t), "sha256:"+strings.Repeat("ab", 32))
+			e := deploytest.NewDocker(t, findSpecs(t), "sha256:"+strings.Repeat("ab", 32))
 			e.Stream = c.stream
-			f := fake.NewFly(t, findSpecs(t), canaryToken)
+			f := deploytest.NewFly(t, findSpecs(t), canaryToken)
 			f.AddApp("shop")
 			d := newDeployer(fast())
 			d.docker = func() (dockerAPI, error) { return engine(e.Server) }
@@ -82,9 +82,9 @@ func TestErrorsInsideThePushStreamAreErrors(t *testing.T) {
 }
 
 func TestOnlyLocalImagesArePushed(t *testing.T) {
-	e := fake.NewDocker(t, findSpecs(t), "sha256:"+strings.Repeat("ab", 32))
+	e := deploytest.NewDocker(t, findSpecs(t), "sha256:"+strings.Repeat("ab", 32))
 	e.Missing = map[string]bool{"nginx:1.27": true}
-	f := fake.NewFly(t, findSpecs(t), canaryToken)
+	f := deploytest.NewFly(t, findSpecs(t), canaryToken)
 	f.AddApp("shop")
 	d := newDeployer(fast())
 	d.docker = func() (dockerAPI, error) { return engine(e.Server) }
@@ -146,8 +146,8 @@ func TestARealDockerPushesToARealRegistry(t *testing.T) {
 	var line map[string]any
 	_ = json.NewDecoder(made).Decode(&line)
 	made.Close()
-	reg := fake.NewRegistry(t, "x", canaryToken)
-	f := fake.NewFly(t, findSpecs(t), canaryToken)
+	reg := deploytest.NewRegistry(t, "x", canaryToken)
+	f := deploytest.NewFly(t, findSpecs(t), canaryToken)
 	f.AddApp("shop")
 	d := newDeployer(fast())
 	config := flyConfig(f)

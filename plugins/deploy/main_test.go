@@ -12,7 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/orch-host/orch/plugins/deploy/internal/fake"
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 	"github.com/orch-host/orch/sdk/pluginv1"
 	"github.com/orch-host/orch/sdk/sdktest"
 )
@@ -20,12 +20,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // specs are loaded once for all tests of a process: parsing them takes longer than most tests.
-var specs *fake.Specs
+var specs *deploytest.Specs
 
-func findSpecs(t testing.TB) *fake.Specs {
+func findSpecs(t testing.TB) *deploytest.Specs {
 	t.Helper()
 	if specs == nil {
-		specs = fake.FindSpecs(t)
+		specs = deploytest.FindSpecs(t)
 	}
 	return specs
 }

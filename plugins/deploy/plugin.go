@@ -72,6 +72,15 @@ func (d *deployer) configure(_ context.Context, c Config) error {
 	return nil
 }
 
+// pacing is how often the activities look now.
+func (d *deployer) pacing() pace {
+	p := d.pace
+	if every := time.Duration(d.settings().PollInterval); every > 0 {
+		p.first, p.max, p.railway, p.health = every, every, every, every
+	}
+	return p
+}
+
 // settings returns the configuration in force; before the first one, an empty configuration.
 func (d *deployer) settings() *settings {
 	if s := d.current.Load(); s != nil {

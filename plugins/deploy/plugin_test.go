@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/orch-host/orch/plugins/deploy/internal/fake"
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 	"github.com/orch-host/orch/sdk"
 	"github.com/orch-host/orch/sdk/pluginv1"
 	"github.com/orch-host/orch/sdk/sdktest"
@@ -166,7 +166,7 @@ func TestAnAttemptEndsBeforeItsTimeSoThatTheNextOneCanGoOn(t *testing.T) {
 func TestReadsThatFailWhileWaitingAreNoReasonToGiveUp(t *testing.T) {
 	f, r := newRender(t)
 	f.LiveAfter = 6
-	for nth, fault := range map[int]fake.Fault{
+	for nth, fault := range map[int]deploytest.Fault{
 		1: {Drop: true}, 2: {Status: 500}, 3: {Status: 503}, 5: {Status: 429},
 	} {
 		fault.Op, fault.Nth = "GET /services/{serviceId}/deploys/{deployId}", nth

@@ -85,7 +85,7 @@ func (d *deployer) runRailwayRollback(ctx context.Context, s *settings, in Railw
 
 // rolledBack learns which deployment carries the rollback: a new one, or the old one made active again.
 func (r *railwayRun) rolledBack(ctx context.Context, before, target string) (id string, err error) {
-	p := r.d.pace
+	p := r.d.pacing()
 	err = poll(ctx, "the rollback to "+target, p.settle, p.first, p.railway, func(ctx context.Context) (bool, error) {
 		now, err := r.s.railway.Instance(ctx, r.t)
 		if err != nil {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/orch-host/orch/plugins/deploy/internal/fake"
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 )
 
 func railwayApp(more map[string]any) map[string]any {
@@ -15,9 +15,9 @@ func railwayApp(more map[string]any) map[string]any {
 		"secret_refs": []string{"DATABASE_URL"}, "env": map[string]string{"MODE": "production"}, "health_path": "/healthz"}, more)
 }
 
-func newRailway(t *testing.T) (*fake.Railway, *run) {
+func newRailway(t *testing.T) (*deploytest.Railway, *run) {
 	t.Helper()
-	f := fake.NewRailway(t, findSpecs(t), canaryToken)
+	f := deploytest.NewRailway(t, findSpecs(t), canaryToken)
 	f.Leak = canarySecret
 	return f, newRun(t, map[string]any{"railway": map[string]any{"token": canaryToken, "api_url": f.URL}}, f)
 }
@@ -39,7 +39,7 @@ func railwayDeployment(r *run, more map[string]any) (first, second Result, f *fa
 }
 
 // oneRailwayService is the state after railwayDeployment, however it got there.
-func oneRailwayService(t *testing.T, f *fake.Railway, statuses ...string) {
+func oneRailwayService(t *testing.T, f *deploytest.Railway, statuses ...string) {
 	t.Helper()
 	all := f.Services()
 	if len(all) != 1 || all[0].Project != "shop" || all[0].Name != "shop" {
@@ -102,7 +102,7 @@ func TestRailwayDeploysAServiceAndThenItsNextVersion(t *testing.T) {
 
 func TestRailwaySurvivesEveryFaultOfEveryMutation(t *testing.T) {
 	ops := []string{"projectCreate", "serviceCreate", "variableCollectionUpsert", "serviceInstanceUpdate", "serviceInstanceDeployV2", "serviceDomainCreate"}
-	faults := map[string]fake.Fault{
+	faults := map[string]deploytest.Fault{
 		"reset before the work":                  {Drop: true},
 		"reset after the work":                   {Drop: true, Work: true},
 		"500":                                    {Status: 500, Body: `oops ` + canarySecret},
@@ -145,9 +145,9 @@ func TestRailwayDeploysOnceWhereverThePluginDies(t *testing.T) {
 		}
 		calls := f.Calls()
 		for n := 1; n <= calls; n++ {
-			for _, when := range []fake.When{fake.BeforeWork, fake.AfterWork} {
+			for _, when := range []deploytest.When{deploytest.BeforeWork, deploytest.AfterWork} {
 				for _, amnesia := range []bool{false, true} {
-					t.Run(fmt.Sprintf("update deploys %v/call %d/after work %v/heartbeats lost %v", updateDeploys, n, when == fake.AfterWork, amnesia), func(t *testing.T) {
+					t.Run(fmt.Sprintf("update deploys %v/call %d/after work %v/heartbeats lost %v", updateDeploys, n, when == deploytest.AfterWork, amnesia), func(t *testing.T) {
 						matrix(t)
 						f, r := newRailway(t)
 						f.UpdateDeploys, r.amnes = updateDeploys, amnesia
@@ -167,16 +167,16 @@ func TestRailwayDeploysOnceWhereverThePluginDies(t *testing.T) {
 
 func TestRailwayVerdicts(t *testing.T) {
 	const deploy = "serviceInstanceDeployV2"
-	refusal := func(op, text string) func(*fake.Railway) {
-		return func(f *fake.Railway) {
-			f.Script(&fake.Fault{Op: op, Status: 200, Body: `{"errors":[{"message":"` + text + `"}],"data":null}`})
+	refusal := func(op, text string) func(*deploytest.Railway) {
+		return func(f *deploytest.Railway) {
+			f.Script(&deploytest.Fault{Op: op, Status: 200, Body: `{"errors":[{"message":"` + text + `"}],"data":null}`})
 		}
 	}
-	fate := func(status string) func(*fake.Railway) {
-		return func(f *fake.Railway) { f.Fate = func(string) string { return status } }
+	fate := func(status string) func(*deploytest.Railway) {
+		return func(f *deploytest.Railway) { f.Fate = func(string) string { return status } }
 	}
 	cases := map[string]struct {
-		prepare func(f *fake.Railway)
+		prepare func(f *deploytest.Railway)
 		input   map[string]any
 		typ     string
 		final   bool
@@ -190,14 +190,14 @@ func TestRailwayVerdicts(t *testing.T) {
 		"a deployment that is removed":        {prepare: fate("REMOVED"), typ: "Superseded", final: true},
 		"a deployment that is skipped":        {prepare: fate("SKIPPED"), typ: "Superseded", final: true},
 		"a deployment that needs an approval": {prepare: fate("NEEDS_APPROVAL"), typ: "DeployFailed", final: true, text: "approve it"},
-		"a deployment that takes too long":    {prepare: func(f *fake.Railway) { f.LiveAfter = 1 << 30 }, input: map[string]any{"deploy_timeout": "60ms"}, typ: "StillDeploying"},
-		"two projects of the name": {prepare: func(f *fake.Railway) { f.AddProject("shop"); f.AddProject("shop") },
+		"a deployment that takes too long":    {prepare: func(f *deploytest.Railway) { f.LiveAfter = 1 << 30 }, input: map[string]any{"deploy_timeout": "60ms"}, typ: "StillDeploying"},
+		"two projects of the name": {prepare: func(f *deploytest.Railway) { f.AddProject("shop"); f.AddProject("shop") },
 			typ: "Ambiguous", final: true, text: "2 projects named shop"},
-		"an environment that is not there": {prepare: func(f *fake.Railway) { f.AddProject("shop") }, input: map[string]any{"environment": "staging"}, typ: "InvalidRequest", final: true},
+		"an environment that is not there": {prepare: func(f *deploytest.Railway) { f.AddProject("shop") }, input: map[string]any{"environment": "staging"}, typ: "InvalidRequest", final: true},
 		"a reference in a value":           {input: map[string]any{"env": map[string]string{"X": "${{Postgres.DATABASE_URL}}"}}, typ: "InvalidRequest", final: true, text: "allow_references"},
-		"a token limit for an hour": {prepare: func(f *fake.Railway) {
+		"a token limit for an hour": {prepare: func(f *deploytest.Railway) {
 			for n := 1; n < 9; n++ {
-				f.Script(&fake.Fault{Op: "projects", Nth: n, Status: 429, Header: map[string][]string{"Retry-After": {"300"}}})
+				f.Script(&deploytest.Fault{Op: "projects", Nth: n, Status: 429, Header: map[string][]string{"Retry-After": {"300"}}})
 			}
 		}, typ: "Throttled"},
 	}
@@ -315,7 +315,7 @@ func TestRailwayDryRunChangesNothing(t *testing.T) {
 
 func TestRailwayRollsBackOnceWhereverThePluginDies(t *testing.T) {
 	for _, reactivate := range []bool{false, true} {
-		deployed := func(t *testing.T) (*fake.Railway, *run, map[string]any) {
+		deployed := func(t *testing.T) (*deploytest.Railway, *run, map[string]any) {
 			f, r := newRailway(t)
 			f.Reactivate = reactivate
 			_, second, fail := railwayDeployment(r, nil)
@@ -329,8 +329,8 @@ func TestRailwayRollsBackOnceWhereverThePluginDies(t *testing.T) {
 		r.must("rollback_railway_activity", in, nil)
 		calls := f.Calls() - begin
 		for n := 1; n <= calls; n++ {
-			for _, when := range []fake.When{fake.BeforeWork, fake.AfterWork} {
-				t.Run(fmt.Sprintf("reactivates %v/call %d/after work %v", reactivate, n, when == fake.AfterWork), func(t *testing.T) {
+			for _, when := range []deploytest.When{deploytest.BeforeWork, deploytest.AfterWork} {
+				t.Run(fmt.Sprintf("reactivates %v/call %d/after work %v", reactivate, n, when == deploytest.AfterWork), func(t *testing.T) {
 					matrix(t)
 					f, r, in := deployed(t)
 					f.CutAt(n, when)

@@ -47,7 +47,7 @@ func (r *railwayRun) finish(ctx context.Context) error {
 func (r *railwayRun) await(ctx context.Context) error {
 	id := r.res.DeploymentID
 	logged := map[railway.Status]bool{}
-	p := r.d.pace
+	p := r.d.pacing()
 	err := poll(ctx, "railway deployment "+id, time.Duration(r.in.Timeout), p.railway, p.railway, func(ctx context.Context) (bool, error) {
 		sdk.Heartbeat(ctx, railwayState{ProjectID: r.t.ProjectID, ServiceID: r.t.ServiceID, DeploymentID: id})
 		dep, err := r.s.railway.Deployment(ctx, id)

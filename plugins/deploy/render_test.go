@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/orch-host/orch/plugins/deploy/internal/fake"
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 )
 
 const (
@@ -22,9 +22,9 @@ func renderApp(more map[string]any) map[string]any {
 		"secret_refs": []string{"DATABASE_URL"}, "env": map[string]string{"MODE": "production"}, "health_path": "/healthz"}, more)
 }
 
-func newRender(t *testing.T) (*fake.Render, *run) {
+func newRender(t *testing.T) (*deploytest.Render, *run) {
 	t.Helper()
-	f := fake.NewRender(t, findSpecs(t), canaryToken)
+	f := deploytest.NewRender(t, findSpecs(t), canaryToken)
 	f.Leak = canarySecret
 	return f, newRun(t, map[string]any{"render": map[string]any{"api_key": canaryToken, "api_url": f.URL}}, f)
 }
@@ -42,7 +42,7 @@ func renderDeployment(r *run, more map[string]any) (first, second Result, f *fai
 	return first, second, nil
 }
 
-func oneRenderService(t *testing.T, f *fake.Render, deploys ...string) {
+func oneRenderService(t *testing.T, f *deploytest.Render, deploys ...string) {
 	t.Helper()
 	all := f.Services()
 	if len(all) != 1 || all[0].Name != "shop" {
@@ -114,7 +114,7 @@ func TestRenderMovesAServiceToAnotherImageRepository(t *testing.T) {
 }
 
 func TestRenderSurvivesEveryFaultOfEveryMutation(t *testing.T) {
-	faults := map[string]fake.Fault{
+	faults := map[string]deploytest.Fault{
 		"reset before the work": {Drop: true},
 		"reset after the work":  {Drop: true, Work: true},
 		"500":                   {Status: 500, Body: `{"message":"boom ` + canarySecret + `"}`},
@@ -157,9 +157,9 @@ func TestRenderDeploysOnceWhereverThePluginDies(t *testing.T) {
 		}
 		calls := f.Calls()
 		for n := 1; n <= calls; n++ {
-			for _, when := range []fake.When{fake.BeforeWork, fake.AfterWork} {
+			for _, when := range []deploytest.When{deploytest.BeforeWork, deploytest.AfterWork} {
 				for _, amnesia := range []bool{false, true} {
-					t.Run(fmt.Sprintf("202 %v/call %d/after work %v/heartbeats lost %v", queue, n, when == fake.AfterWork, amnesia), func(t *testing.T) {
+					t.Run(fmt.Sprintf("202 %v/call %d/after work %v/heartbeats lost %v", queue, n, when == deploytest.AfterWork, amnesia), func(t *testing.T) {
 						matrix(t)
 						f, r := newRender(t)
 						f.Queue, r.amnes = queue, amnesia
@@ -178,35 +178,35 @@ func TestRenderDeploysOnceWhereverThePluginDies(t *testing.T) {
 }
 
 func TestRenderVerdicts(t *testing.T) {
-	fate := func(status string) func(*fake.Render) {
-		return func(f *fake.Render) { f.Fate = func(string) string { return status } }
+	fate := func(status string) func(*deploytest.Render) {
+		return func(f *deploytest.Render) { f.Fate = func(string) string { return status } }
 	}
 	cases := map[string]struct {
-		prepare func(f *fake.Render)
+		prepare func(f *deploytest.Render)
 		input   map[string]any
 		typ     string
 		final   bool
 		text    string
 	}{
-		"a key that is refused": {prepare: func(f *fake.Render) {
-			f.Script(&fake.Fault{Op: "GET /owners", Status: 401, Body: `{"message":"Unauthorized"}`})
+		"a key that is refused": {prepare: func(f *deploytest.Render) {
+			f.Script(&deploytest.Fault{Op: "GET /owners", Status: 401, Body: `{"message":"Unauthorized"}`})
 		},
 			typ: "AuthError", final: true, text: "check the render token"},
-		"an account that must pay": {prepare: func(f *fake.Render) {
-			f.Script(&fake.Fault{Op: opRenderCreate, Status: 402, Body: `{"message":"Payment information is required"}`})
+		"an account that must pay": {prepare: func(f *deploytest.Render) {
+			f.Script(&deploytest.Fault{Op: opRenderCreate, Status: 402, Body: `{"message":"Payment information is required"}`})
 		}, typ: "BillingError", final: true},
-		"two workspaces":                     {prepare: func(f *fake.Render) { f.Owners = 2 }, typ: "Ambiguous", final: true, text: "set owner_id"},
-		"a Blueprint that is refused":        {prepare: func(f *fake.Render) { f.Refuse = []string{"unknown plan"} }, typ: "InvalidRequest", final: true, text: "line 3:5 services[0]: unknown plan"},
+		"two workspaces":                     {prepare: func(f *deploytest.Render) { f.Owners = 2 }, typ: "Ambiguous", final: true, text: "set owner_id"},
+		"a Blueprint that is refused":        {prepare: func(f *deploytest.Render) { f.Refuse = []string{"unknown plan"} }, typ: "InvalidRequest", final: true, text: "line 3:5 services[0]: unknown plan"},
 		"a build that fails":                 {prepare: fate("build_failed"), typ: "DeployFailed", final: true, text: "connecting with ***"},
 		"an update that fails":               {prepare: fate("update_failed"), typ: "DeployFailed", final: true},
 		"a pre-deploy command that fails":    {prepare: fate("pre_deploy_failed"), typ: "DeployFailed", final: true},
 		"a deploy that somebody cancels":     {prepare: fate("canceled"), typ: "DeployFailed", final: true},
 		"a deploy that another one replaces": {prepare: fate("deactivated"), typ: "Superseded", final: true},
-		"a deploy that takes too long":       {prepare: func(f *fake.Render) { f.LiveAfter = 1 << 30 }, input: map[string]any{"deploy_timeout": "60ms"}, typ: "StillDeploying"},
+		"a deploy that takes too long":       {prepare: func(f *deploytest.Render) { f.LiveAfter = 1 << 30 }, input: map[string]any{"deploy_timeout": "60ms"}, typ: "StillDeploying"},
 		"neither image nor repository":       {input: map[string]any{"image": ""}, typ: "InvalidRequest", final: true},
 		"a credential that is not there":     {input: map[string]any{"registry_credential": "nope"}, typ: "NotFound", final: true},
-		"a request that the provider refuses": {prepare: func(f *fake.Render) {
-			f.Script(&fake.Fault{Op: opRenderCreate, Status: 400, Body: `{"message":"invalid image"}`})
+		"a request that the provider refuses": {prepare: func(f *deploytest.Render) {
+			f.Script(&deploytest.Fault{Op: opRenderCreate, Status: 400, Body: `{"message":"invalid image"}`})
 		}, typ: "InvalidRequest", final: true},
 	}
 	for name, c := range cases {
@@ -233,7 +233,7 @@ func TestRenderAdoptsAServiceThatALostAnswerMade(t *testing.T) {
 		// The look finds nothing, as a list that lags behind does, and the creation is refused because the name exists.
 		var res Result
 		r.must("deploy_to_render_activity", renderApp(nil), &res)
-		f.Script(&fake.Fault{Op: "GET /services", Nth: 2, Status: 200, Body: `[]`})
+		f.Script(&deploytest.Fault{Op: "GET /services", Nth: 2, Status: 200, Body: `[]`})
 		r.must("deploy_to_render_activity", renderApp(map[string]any{"image": "ghcr.io/acme/shop:v2"}), &res)
 		if !f.Fired() || len(f.Services()) != 1 || !res.Changed || res.DeploymentURL == "" {
 			t.Errorf("%d: %+v", status, res)
@@ -292,7 +292,7 @@ func TestRenderBlueprintNamesThePageAndWarnsOfAnExistingOne(t *testing.T) {
 }
 
 func TestRenderRollsBackOnceWhereverThePluginDies(t *testing.T) {
-	deployed := func(t *testing.T) (*fake.Render, *run, map[string]any) {
+	deployed := func(t *testing.T) (*deploytest.Render, *run, map[string]any) {
 		f, r := newRender(t)
 		_, second, fail := renderDeployment(r, nil)
 		if fail != nil {
@@ -305,8 +305,8 @@ func TestRenderRollsBackOnceWhereverThePluginDies(t *testing.T) {
 	r.must("rollback_render_activity", in, nil)
 	calls := f.Calls() - begin
 	for n := 1; n <= calls; n++ {
-		for _, when := range []fake.When{fake.BeforeWork, fake.AfterWork} {
-			t.Run(fmt.Sprintf("call %d/after work %v", n, when == fake.AfterWork), func(t *testing.T) {
+		for _, when := range []deploytest.When{deploytest.BeforeWork, deploytest.AfterWork} {
+			t.Run(fmt.Sprintf("call %d/after work %v", n, when == deploytest.AfterWork), func(t *testing.T) {
 				matrix(t)
 				f, r, in := deployed(t)
 				f.CutAt(n, when)

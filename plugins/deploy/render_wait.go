@@ -41,7 +41,7 @@ func (r *renderRun) latest(ctx context.Context) (render.Deploy, error) {
 
 // newest waits for a deploy newer than before to be listed.
 func (r *renderRun) newest(ctx context.Context, before string) (id string, err error) {
-	p := r.d.pace
+	p := r.d.pacing()
 	err = poll(ctx, "the queued deploy of "+r.in.AppName, p.settle, p.first, p.max, func(ctx context.Context) (bool, error) {
 		now, err := r.latest(ctx)
 		id = now.ID
@@ -79,7 +79,7 @@ func (r *renderRun) note(ctx context.Context) error {
 
 func (r *renderRun) await(ctx context.Context) error {
 	id := r.res.DeploymentID
-	err := poll(ctx, "render deploy "+id, time.Duration(r.in.Timeout), r.d.pace.first, r.d.pace.max, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, "render deploy "+id, time.Duration(r.in.Timeout), r.d.pacing().first, r.d.pacing().max, func(ctx context.Context) (bool, error) {
 		sdk.Heartbeat(ctx, renderState{ServiceID: r.service.ID, DeploymentID: id})
 		dep, err := r.s.render.Deploy(ctx, r.service.ID, id)
 		if err != nil {

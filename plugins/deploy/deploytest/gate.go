@@ -1,4 +1,4 @@
-package fake
+package deploytest
 
 import (
 	"net"
@@ -19,6 +19,7 @@ type Gate struct {
 	when   When
 	dead   bool
 	died   bool
+	kill   func()
 }
 
 // When says on which side of the work a call is cut.
@@ -69,6 +70,14 @@ func (g *Gate) CutAt(n int, when When) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.cutAt, g.when = len(g.log)+n, when
+}
+
+// KillAt calls kill at the nth call from now, from 1, before or after its work is done: that call gets no answer. Unlike
+// with CutAt, calls that come after it are answered: they are those of the process that was started in its place.
+func (g *Gate) KillAt(n int, when When, kill func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cutAt, g.when, g.kill = len(g.log)+n, when, kill
 }
 
 // Revive starts a new attempt, and reports whether the plugin had died before.
@@ -128,8 +137,9 @@ func (g *Gate) serve(op string, w http.ResponseWriter, work func(*answer)) {
 	}
 	g.log = append(g.log, op)
 	cut := len(g.log) == g.cutAt
+	kill := g.kill
 	if cut {
-		g.dead, g.died = true, true
+		g.dead, g.died = kill == nil, true
 	}
 	nth := 1
 	for _, x := range g.log[:len(g.log)-1] {
@@ -156,6 +166,9 @@ func (g *Gate) serve(op string, w http.ResponseWriter, work func(*answer)) {
 	}
 	switch {
 	case cut:
+		if kill != nil {
+			kill()
+		}
 		drop(w)
 	case fault == nil:
 		a.write(w)
