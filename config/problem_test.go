@@ -136,7 +136,7 @@ func TestEachMistakeIsOneLineWithPlaceKeyExpectationAndNearestName(t *testing.T)
 			`orch.toml:5:12: services.a.plugins[0]: plugin group "x" is disabled in [plugins.x]; enable it, or remove it here`},
 		"an attachment without an address": {
 			"[dev.chat]",
-			`orch.toml:1:6: dev.chat: needs attach = "<address>"; the plugin prints it when it is started by hand`},
+			`orch.toml:1:6: dev.chat: needs attach = "<address>"; "<plugin> attach" prints it`},
 		"a key that is no trusted key": {
 			"plugins.trusted_keys = ['ssh-ed25519 AAAA']",
 			`orch.toml:1:25: plugins.trusted_keys[0]: expected a minisign public key, found "ssh-ed25519 AAAA"; it is the line that starts with RW in the .pub file`},

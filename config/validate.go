@@ -96,7 +96,7 @@ func (v *validator) host() {
 func (v *validator) plugins() {
 	for _, group := range sortedKeys(v.Dev) {
 		if v.Dev[group].Attach == "" {
-			v.missing(at("dev", group), `needs attach = "<address>"`, "the plugin prints it when it is started by hand")
+			v.missing(at("dev", group), `needs attach = "<address>"`, `"<plugin> attach" prints it`)
 		}
 		if plugin, ok := v.Plugins.Groups[group]; ok && plugin.Disabled {
 			v.problem(at("dev", group), "the group is disabled in [plugins."+group+"]", "remove one of the two")

@@ -73,6 +73,7 @@ The exit code is 1 when a case failed.`,
 	}
 	c.Flags().StringVar(&cases, "cases", "", "YAML or JSON file with calls and their outcomes")
 	c.Flags().StringVar(&settings, "settings", "", "YAML or JSON file with the plugin's configuration table (default: made up from its schema)")
+	c.Flags().StringSliceVar(&o.Only, "only", nil, "ids of the cases to run, such as cancel-twice or execute (default: all)")
 	c.Flags().BoolVar(&o.NoSamples, "no-samples", false, "run no activity with a made-up input")
 	c.Flags().DurationVar(&o.Grace, "grace", 10*time.Second, "how long it may take to react to a cancellation, SIGTERM or the end of the host")
 	c.Flags().DurationVar(&o.Timeout, "timeout", 30*time.Second, "limit of a start and of one attempt")

@@ -98,7 +98,7 @@ func (k *kit) sampleFor(a *pluginv1.ActivitySpec) sample {
 	}
 	switch {
 	case k.o.NoSamples:
-		return sample{why: skip("no case of the cases file runs it, and made-up inputs are turned off")}
+		return sample{why: skip("no case of the cases file (--cases) runs it, and made-up inputs are turned off")}
 	case !a.GetIdempotent():
 		return sample{why: skip("it is not idempotent: a case of the cases file (--cases) has to say with which input it may be run")}
 	}
@@ -127,6 +127,9 @@ func (k *kit) runnable() []*pluginv1.ActivitySpec {
 func (k *kit) any() (string, sample, error) {
 	if all := k.runnable(); len(all) > 0 {
 		return all[0].GetName(), k.samples[all[0].GetName()], nil
+	}
+	if k.o.NoSamples {
+		return "", sample{}, skip("no case of the cases file (--cases) runs an activity, and made-up inputs are turned off")
 	}
 	return "", sample{}, skip("no activity may be run: none is idempotent with an input that can be made up, and no case of the cases file (--cases) runs one")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,9 @@ type Options struct {
 	Settings map[string]any
 	// Cases are calls with known outcomes.
 	Cases []Case
+	// Only names the cases to run by id; "execute" is all of "execute/...". Empty:
+	// all. The plugin is started and described in any case.
+	Only []string
 	// NoSamples runs no activity but those that Cases name.
 	NoSamples bool
 	// Grace is how long the plugin may take to react: to a cancellation, to
@@ -52,6 +56,9 @@ type step struct {
 	id, name string
 	try      func(context.Context, *kit) error
 }
+
+// manifestCase is run whatever was asked for: all others need what it learns.
+const manifestCase = "manifest"
 
 // Run tries the binary. The error is about the run itself, such as a file that
 // is missing; what is wrong with the plugin is in the report.
@@ -87,6 +94,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	k.prepareSamples()
+	if err := k.checkOnly(); err != nil {
+		return nil, err
+	}
 	defer k.closeServed()
 	k.run(ctx, talking)
 	k.run(ctx, k.executions())
@@ -95,10 +105,32 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	return k.report, ctx.Err()
 }
 
+// wanted says whether a case is to be run.
+func (k *kit) wanted(id string) bool {
+	return len(k.o.Only) == 0 || slices.ContainsFunc(k.o.Only, func(o string) bool { return id == o || strings.HasPrefix(id, o+"/") })
+}
+
+// checkOnly refuses ids that no case has.
+func (k *kit) checkOnly() error {
+	var ids []string
+	for _, s := range slices.Concat(alone, talking, k.executions(), ending) {
+		ids = append(ids, s.id)
+	}
+	for _, o := range k.o.Only {
+		if !slices.ContainsFunc(ids, func(id string) bool { return id == o || strings.HasPrefix(id, o+"/") }) {
+			return fmt.Errorf("there is no case %q; there are: %s", o, strings.Join(ids, ", "))
+		}
+	}
+	return nil
+}
+
 func (k *kit) run(ctx context.Context, steps []step) {
 	for _, s := range steps {
 		if ctx.Err() != nil {
 			return
+		}
+		if !k.wanted(s.id) && s.id != manifestCase {
+			continue
 		}
 		began := time.Now()
 		err := s.try(ctx, k)
@@ -118,6 +150,9 @@ func (k *kit) record(r Result) {
 
 func (k *kit) skipAll(steps []step, reason string) {
 	for _, s := range steps {
+		if !k.wanted(s.id) {
+			continue
+		}
 		k.record(resultOf(s.id, s.name, time.Now(), skip("%s", reason)))
 	}
 }

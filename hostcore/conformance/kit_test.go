@@ -156,10 +156,10 @@ func TestEveryRuleIsBrokenByAPluginAndFound(t *testing.T) {
 	reports := map[string]*Report{}
 	var g errgroup.Group
 	g.SetLimit(16)
-	for kind := range rules {
+	for kind, want := range rules {
 		binary := wrapper(t, kind)
 		g.Go(func() error {
-			r, err := Run(t.Context(), Options{Binary: binary, Cases: cases(), TempDir: "/tmp",
+			r, err := Run(t.Context(), Options{Binary: binary, Cases: cases(), TempDir: "/tmp", Only: []string{want},
 				Grace: 2 * time.Second, Timeout: 8 * time.Second}) // what they break, they never do
 			mu.Lock()
 			defer mu.Unlock()
@@ -187,6 +187,17 @@ func TestAFileThatCannotBeTriedIsRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
+	}
+}
+
+func TestOnlyTheCasesAskedForAreRun(t *testing.T) {
+	r := try(t, Options{Binary: wrapper(t, "good"), Cases: cases(), Only: []string{"cancel-twice", "case"}})
+	if got := strings.Join(ids(r, Pass), " "); got != "manifest cancel-twice case/1 case/2" {
+		t.Errorf("passed: %s\n%s", got, tell(r))
+	}
+	_, err := Run(t.Context(), Options{Binary: wrapper(t, "good"), TempDir: "/tmp", Only: []string{"cancle"}})
+	if err == nil || !strings.Contains(err.Error(), `no case "cancle"; there are: by-hand, `) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -217,7 +217,7 @@ func wrong(schema []byte, object map[string]any) (map[string]any, string) {
 		return boolOrder(slices.Contains(s.Required, b)) - boolOrder(slices.Contains(s.Required, a))
 	})
 	for _, name := range names {
-		for _, candidate := range []any{map[string]any{"conformance": true}, "conformance", 0.5} {
+		for _, candidate := range []any{"conformance", 0.5, map[string]any{"conformance": true}} {
 			bad := map[string]any{}
 			for k, v := range object {
 				bad[k] = v

@@ -25,7 +25,7 @@ var alone = []step{
 		return k.explains(pluginv1.ServeArg)
 	}},
 	{"handshake", "it shakes hands on the descriptor it was given", handshake},
-	{"manifest", "it describes itself before it is configured, and the host accepts what it says", describe},
+	{manifestCase, "it describes itself before it is configured, and the host accepts what it says", describe},
 	{"manifest-schemas", "every schema of its manifest is a valid JSON Schema", schemas},
 	{"manifest-same", "its manifest is the same on every call and in every process", deterministic},
 	{"describe", "\"describe\" prints the manifest as JSON without serving", describeCommand},
