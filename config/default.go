@@ -48,9 +48,10 @@ func defaults(lookup func(string) (string, bool)) *Config {
 		Plugins: Plugins{
 			Mode: TrustStrict,
 			// The longest activity of the shipped workflows may take 15 minutes, and a swap must not cut it.
-			Drain:     15 * time.Minute,
-			Grace:     30 * time.Second,
-			Probation: time.Minute,
+			Drain:        15 * time.Minute,
+			Grace:        30 * time.Second,
+			Probation:    time.Minute,
+			StartTimeout: 30 * time.Second,
 		},
 	}
 }

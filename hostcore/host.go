@@ -152,7 +152,7 @@ func (h *Host) preparePlugins() error {
 			g := c.Plugins.Groups[name]
 			return supervisor.Group{Version: g.Version, Disabled: g.Disabled, AllowBreaking: g.AllowBreaking, Drain: g.Drain}
 		},
-		Limits: supervisor.Limits{Drain: c.Plugins.Drain, Grace: c.Plugins.Grace, Probation: c.Plugins.Probation},
+		Limits: supervisor.Limits{Drain: c.Plugins.Drain, Grace: c.Plugins.Grace, Probation: c.Plugins.Probation, BringUp: c.Plugins.StartTimeout},
 	})
 	return nil
 }

@@ -29,6 +29,7 @@ type service struct {
 func (h *Host) openQueues(ctx context.Context) error {
 	b := bridge.New(bridge.Options{
 		Router: h.router, Board: h.board, Logger: h.o.Logger, Expected: h.expected, Grace: h.cfg.Plugins.Grace,
+		Limit: func(group string) int { return h.cfg.Plugins.Groups[group].MaxConcurrent },
 	})
 	for _, name := range slices.Sorted(maps.Keys(h.cfg.Services)) {
 		s := h.cfg.Services[name]
@@ -41,7 +42,7 @@ func (h *Host) openQueues(ctx context.Context) error {
 		}
 		q, err := b.Open(context.WithoutCancel(ctx), bridge.QueueOptions{
 			Service: name, TaskQueue: s.TaskQueue, Client: c, MaxConcurrency: s.MaxConcurrency,
-			Register: h.register, Missing: h.missing(s), StopTimeout: h.cfg.Host.StopGrace,
+			Register: h.register, Missing: h.missing(s), Limits: h.limits(b, s), StopTimeout: h.cfg.Host.StopGrace,
 		})
 		if err != nil {
 			return fmt.Errorf("service %s: %w", name, err)
@@ -122,6 +123,34 @@ func (h *Host) missing(s config.Service) func() []string {
 			return h.router.Missing(append(h.pipelines.Current().Activities(s.Pipeline), needs...))
 		}
 		return h.router.Missing(needs)
+	}
+}
+
+// limits makes the function that lists the limits of the plugins that a service
+// needs.
+func (h *Host) limits(b *bridge.Bridge, s config.Service) func() []bridge.Limit {
+	needs := activitiesOf(s.Workflow, s.StopWorkflow)
+	return func() []bridge.Limit {
+		activities := needs
+		switch {
+		case len(s.Plugins) > 0:
+			activities = h.router.Activities()
+		case s.Pipeline != "":
+			activities = append(h.pipelines.Current().Activities(s.Pipeline), needs...)
+		}
+		var all []bridge.Limit
+		for _, name := range activities {
+			route, ok := h.router.Lookup(name)
+			if !ok || (len(s.Plugins) > 0 && !slices.Contains(s.Plugins, route.Instance.Manifest.GetGroup())) {
+				continue
+			}
+			for _, l := range b.Limits(route) {
+				if !slices.Contains(all, l) {
+					all = append(all, l)
+				}
+			}
+		}
+		return all
 	}
 }
 

@@ -23,6 +23,8 @@ type attempt struct {
 	instance *plugin.Instance
 	started  time.Time
 	details  []any // latest heartbeat details; only Execute's goroutine touches them
+	beaten   time.Time
+	logs     logBucket
 
 	mu       sync.Mutex
 	progress *pluginv1.Progress
@@ -49,10 +51,31 @@ func (a *attempt) lastHeartbeat() []*pluginv1.Payload {
 
 // Heartbeat implements plugin.Events.
 func (a *attempt) Heartbeat(details []*pluginv1.Payload) {
-	if len(details) > 0 {
+	if size := sizeOf(details); size > maxDetails {
+		a.log(slog.LevelWarn, "heartbeat details were left out: they are larger than the server takes", "bytes", size, "limit", maxDetails)
+	} else if len(details) > 0 {
 		a.details = rawValues(details)
 	}
-	activity.RecordHeartbeat(a.ctx, a.details...)
+	if now := time.Now(); now.Sub(a.beaten) >= beatEvery {
+		a.beaten = now
+		activity.RecordHeartbeat(a.ctx, a.details...)
+	}
+}
+
+// lastBeat records the latest details, which the attempt may have sent just
+// before its end.
+func (a *attempt) lastBeat() {
+	if len(a.details) > 0 && a.ctx.Err() == nil {
+		activity.RecordHeartbeat(a.ctx, a.details...)
+	}
+}
+
+func sizeOf(payloads []*pluginv1.Payload) int {
+	n := 0
+	for _, p := range payloads {
+		n += len(p.GetData())
+	}
+	return n
 }
 
 func rawValues(payloads []*pluginv1.Payload) []any {
@@ -72,14 +95,19 @@ func (a *attempt) Progress(p *pluginv1.Progress) {
 
 // Log implements plugin.Events.
 func (a *attempt) Log(l *pluginv1.Log) {
+	ok, dropped := a.logs.take(time.Now())
+	if !ok {
+		return
+	}
+	dropped += l.GetDropped()
 	level := slog.LevelInfo
 	_ = level.UnmarshalText([]byte(l.GetLevel())) // an unknown level is logged as info
 	attrs := make([]any, 0, 2*len(l.GetFields())+2)
 	for k, v := range l.GetFields() {
 		attrs = append(attrs, k, v)
 	}
-	if l.GetDropped() > 0 {
-		attrs = append(attrs, "dropped_before", l.GetDropped())
+	if dropped > 0 {
+		attrs = append(attrs, "dropped_before", dropped)
 	}
 	a.log(level, l.GetMessage(), attrs...)
 }

@@ -23,6 +23,10 @@ type Options struct {
 	Router *router.Router
 	Board  *Board
 	Logger *slog.Logger
+	// Seats and Limit bound how many attempts run at once in a plugin. Limit is
+	// the configured one of a plugin's group; 0 or nil: none.
+	Seats *Seats
+	Limit func(group string) int
 	// Expected says whether some plugin that is not ready now offers the
 	// activity, so that waiting for it makes sense. Nil: never.
 	Expected func(activity string) bool
@@ -45,6 +49,12 @@ func New(o Options) *Bridge {
 	}
 	if o.Expected == nil {
 		o.Expected = func(string) bool { return false }
+	}
+	if o.Seats == nil {
+		o.Seats = NewSeats()
+	}
+	if o.Limit == nil {
+		o.Limit = func(string) int { return 0 }
 	}
 	if o.Board == nil {
 		o.Board = NewBoard()
@@ -71,10 +81,11 @@ func (b *Bridge) execute(ctx context.Context, service string, finish time.Durati
 	if err != nil {
 		return nil, temporal.NewNonRetryableApplicationError("the activity's arguments cannot be decoded: "+err.Error(), typeUndecodable, err)
 	}
-	route, err := b.acquire(ctx, name)
+	route, limits, err := b.seat(ctx, name)
 	if err != nil {
 		return nil, err
 	}
+	defer b.o.Seats.free(limits)
 	defer route.Instance.Release()
 	a := newAttempt(ctx, b, service, info, route.Instance)
 	b.o.Board.add(a)
@@ -98,12 +109,16 @@ func (b *Bridge) execute(ctx context.Context, service string, finish time.Durati
 	defer stop()
 	result, err := route.Instance.Execute(context.WithoutCancel(ctx), soft, start, func() pluginv1.Cancel_Reason { return cancelReason(ctx) }, b.o.Grace, a)
 	if err != nil {
+		a.lastBeat()
 		return nil, a.verdict(ctx, soft, err)
 	}
 	if len(result.GetOutput()) == 0 {
 		return &commonpb.Payload{Metadata: map[string][]byte{converter.MetadataEncoding: []byte(converter.MetadataEncodingNil)}}, nil
 	}
 	out := result.GetOutput()[0]
+	if n := len(out.GetData()); n > maxResult {
+		return nil, tooLarge(name, n)
+	}
 	return &commonpb.Payload{Metadata: out.GetMetadata(), Data: out.GetData()}, nil
 }
 
@@ -145,6 +160,49 @@ func cancelReason(ctx context.Context) pluginv1.Cancel_Reason {
 	default:
 		return pluginv1.Cancel_REQUESTED
 	}
+}
+
+// seat finds the plugin and waits until it may run one more attempt.
+func (b *Bridge) seat(ctx context.Context, name string) (router.Route, []Limit, error) {
+	route, err := b.acquire(ctx, name)
+	if err != nil {
+		return route, nil, err
+	}
+	limits := b.limits(route)
+	if ok, _ := b.o.Seats.tryTake(limits); ok {
+		return route, limits, nil
+	}
+	route.Instance.Release() // a wait must not hold up a drain
+	stop := beat(ctx)
+	err = b.o.Seats.take(ctx, limits)
+	stop()
+	if err != nil {
+		return route, nil, err
+	}
+	if route, err = b.acquire(ctx, name); err != nil {
+		b.o.Seats.free(limits)
+		return route, nil, err
+	}
+	return route, limits, nil
+}
+
+// limits are those of the plugin, by its group's configuration, and of the
+// activity, by the manifest.
+func (b *Bridge) limits(route router.Route) []Limit {
+	limits := b.Limits(route)
+	if n := route.Spec.GetMaxConcurrent(); n > 0 {
+		limits = append(limits, Limit{Key: "activity " + route.Spec.GetName(), Max: int(n)})
+	}
+	return limits
+}
+
+// Limits are those that the plugin of a route has as a whole.
+func (b *Bridge) Limits(route router.Route) []Limit {
+	m := route.Instance.Manifest
+	if n := b.o.Limit(m.GetGroup()); n > 0 {
+		return []Limit{{Key: "plugin " + m.GetName(), Max: n}}
+	}
+	return nil
 }
 
 // acquire finds the plugin, waiting for one that is expected back.

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -47,6 +48,13 @@ func (a *attempt) verdict(ctx, soft context.Context, err error) error {
 		return temporal.NewNonRetryableApplicationError(err.Error(), typeTooLarge, nil)
 	}
 	return temporal.NewApplicationError(err.Error(), typeWire)
+}
+
+// tooLarge says what to do with an answer that no server takes.
+func tooLarge(activity string, bytes int) error {
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+		"activity %s answered %.1f MiB, and an answer may have %.1f MiB at most (2 MiB with the server's default settings): write it to a file or an object store and answer where it is",
+		activity, float64(bytes)/(1<<20), float64(maxResult)/(1<<20)), typeTooLarge, nil)
 }
 
 // canceled tells a cancellation that Temporal asked for from one of our own

@@ -33,7 +33,10 @@ type QueueOptions struct {
 	Register       func(worker.Registry)
 	// Missing lists what must be there before activities are polled, by name; it
 	// is asked again whenever the routes change. Nil: nothing is needed.
-	Missing     func() []string
+	Missing func() []string
+	// Limits are those of the plugins that the queue needs; nothing is polled
+	// while one of them has no seat left. Nil: none.
+	Limits      func() []Limit
 	StopTimeout time.Duration // how long running attempts may finish on Stop; default 30 s
 }
 
@@ -75,7 +78,7 @@ type polling struct {
 }
 
 func (q *Queue) start() (*polling, error) {
-	p := &polling{gate: newGate(q.o.MaxConcurrency), fatal: make(chan error, 1)}
+	p := &polling{gate: newGate(q.o.MaxConcurrency, q.b.o.Seats, q.o.Limits), fatal: make(chan error, 1)}
 	tuner, err := q.tuner(p.gate)
 	if err != nil {
 		return nil, err

@@ -66,6 +66,7 @@ func (i *Instance) Execute(ctx, soft context.Context, start *pluginv1.Start, rea
 		giveUp(pluginv1.Cancel_DRAIN, grace)
 	})
 	defer stopDrain()
+	pace := newPace(time.Now())
 	for {
 		event, err := stream.Recv()
 		if err != nil {
@@ -83,6 +84,7 @@ func (i *Instance) Execute(ctx, soft context.Context, start *pluginv1.Start, rea
 		case *pluginv1.ExecuteEvent_Progress:
 			events.Progress(e.Progress)
 		}
+		pace.next(ctx)
 	}
 }
 

@@ -1,6 +1,8 @@
 // Package trust decides whether a plugin binary may run, before it runs: a
 // plugin has the host's rights, so its digest must be one that somebody wrote
-// into plugins.lock with "host plugin lock".
+// into plugins.lock with "host plugin lock". Where keys are configured, it must
+// also be signed by one of them (minisign); that holds in every mode, so that
+// mode "off" with keys means that the signature alone decides.
 package trust
 
 import (
@@ -114,19 +116,31 @@ func (e *UntrustedError) Error() string {
 // Verifier checks binaries against a lock file that may change on disk.
 type Verifier struct {
 	mode, path string
+	keys       signers
+	keysErr    error // why no key can be used: then nothing may run
 	logger     *slog.Logger
 
 	mu     sync.Mutex
 	warned map[string]bool
 }
 
-// NewVerifier makes a verifier for [plugins] mode and lock.
+// NewVerifier makes a verifier for [plugins] mode, lock and trusted_keys.
 func NewVerifier(p config.Plugins, logger *slog.Logger) *Verifier {
-	return &Verifier{mode: p.Mode, path: p.Lock, logger: logger, warned: map[string]bool{}}
+	v := &Verifier{mode: p.Mode, path: p.Lock, logger: logger, warned: map[string]bool{}}
+	v.keys, v.keysErr = parseKeys(p.TrustedKeys)
+	return v
 }
 
 // Verify refuses a binary that must not run.
 func (v *Verifier) Verify(e store.Entry, source string) error {
+	if v.keysErr != nil {
+		return v.keysErr
+	}
+	if len(v.keys) > 0 {
+		if err := v.keys.verify(e, source); err != nil {
+			return err
+		}
+	}
 	if v.mode == config.TrustOff {
 		return nil
 	}
