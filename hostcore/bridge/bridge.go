@@ -122,6 +122,19 @@ func (b *Bridge) execute(ctx context.Context, service string, finish time.Durati
 	return &commonpb.Payload{Metadata: out.GetMetadata(), Data: out.GetData()}, nil
 }
 
+// cancelWhenStopping ends a wait when the worker stops polling for good: another
+// host may have the plugin.
+func cancelWhenStopping(ctx context.Context, cancel context.CancelFunc) {
+	stopping := activity.GetWorkerStopChannel(ctx)
+	go func() {
+		select {
+		case <-stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+}
+
 // softContext ends when the attempt should clean up: it was cancelled, its time
 // is over, or the worker has been stopping for as long as finish.
 func softContext(ctx context.Context, finish time.Duration) (context.Context, context.CancelFunc) {
@@ -174,10 +187,16 @@ func (b *Bridge) seat(ctx context.Context, name string) (router.Route, []Limit, 
 	}
 	route.Instance.Release() // a wait must not hold up a drain
 	stop := beat(ctx)
-	err = b.o.Seats.take(ctx, limits)
+	wait, cancel := context.WithCancel(ctx)
+	cancelWhenStopping(wait, cancel)
+	err = b.o.Seats.take(wait, limits)
+	cancel()
 	stop()
 	if err != nil {
-		return route, nil, err
+		if ctx.Err() != nil && cancelReason(ctx) != pluginv1.Cancel_WORKER_STOP {
+			return route, nil, ctx.Err()
+		}
+		return route, nil, unavailable(name, true, nil)
 	}
 	if route, err = b.acquire(ctx, name); err != nil {
 		b.o.Seats.free(limits)
@@ -213,13 +232,14 @@ func (b *Bridge) acquire(ctx context.Context, name string) (router.Route, error)
 	if b.o.Expected(name) {
 		stop := beat(ctx)
 		wait, cancel := context.WithTimeout(ctx, b.o.AwaitRoute)
+		cancelWhenStopping(wait, cancel)
 		route, ok := b.o.Router.Await(wait, name)
 		cancel()
 		stop()
 		if ok {
 			return route, nil
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && cancelReason(ctx) != pluginv1.Cancel_WORKER_STOP {
 			return router.Route{}, ctx.Err()
 		}
 	}

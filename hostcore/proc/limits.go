@@ -41,6 +41,9 @@ func credential(runAs string) (*syscall.Credential, error) {
 	if uid, gid, err := numericUser(runAs); err == nil {
 		return &syscall.Credential{Uid: uid, Gid: gid, Groups: []uint32{}}, nil
 	}
+	if name, group, ok := strings.Cut(runAs, ":"); ok {
+		return namedCredential(runAs, name, group)
+	}
 	u, err := user.Lookup(runAs)
 	if err != nil {
 		u, err = user.LookupId(runAs)
@@ -63,6 +66,23 @@ func credential(runAs string) (*syscall.Credential, error) {
 		}
 	}
 	return cred, nil
+}
+
+// namedCredential resolves "user:group", each a name or a number. The process
+// is in that group alone.
+func namedCredential(runAs, name, group string) (*syscall.Credential, error) {
+	uid, gid := name, group
+	if u, err := user.Lookup(name); err == nil {
+		uid = u.Uid
+	}
+	if g, err := user.LookupGroup(group); err == nil {
+		gid = g.Gid
+	}
+	u, g, err := numericUser(uid + ":" + gid)
+	if err != nil {
+		return nil, fmt.Errorf("run as user %q: there is no such user or group", runAs)
+	}
+	return &syscall.Credential{Uid: u, Gid: g, Groups: []uint32{}}, nil
 }
 
 // numericUser parses "uid:gid".

@@ -58,7 +58,7 @@ type Limits struct {
 	MemoryBytes int64
 	// OpenFiles is the highest number of open descriptors; 0 means the host's.
 	OpenFiles uint64
-	// RunAs is a user as "name", "uid" or "uid:gid"; empty means the host's own.
+	// RunAs is a user as "name", "uid" or "user:group" by names or numbers; empty means the host's own.
 	// Only a host that runs as root can change it.
 	RunAs string
 }
