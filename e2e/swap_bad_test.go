@@ -48,8 +48,7 @@ func TestABadNewVersionNeverInterruptsTheOldOne(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			stop := r.steady(c)
 			r.put("load", b.binary)
-			var p supervisor.Status
-			p = r.until("it is refused and quarantined", "load", func(p supervisor.Status) bool {
+			p := r.until("it is refused and quarantined", "load", func(p supervisor.Status) bool {
 				return p.Rejected != nil && strings.Contains(p.Error, b.want) && strings.Contains(p.Error, b.cause) && !p.Rejected.Until.IsZero()
 			})
 			t.Logf("%s", p.Error)
