@@ -331,3 +331,19 @@ func TestStopDrainsAndLeavesNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestAReloadByNameStartsTheBackOffAnew(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.put(binary("a", "1.0.0", "x"))
+		for range 4 { // back-offs of 0.5, 1, 2 and 4 s
+			w.process("a-1.0.0").Crash()
+			time.Sleep(5 * time.Second)
+		}
+		w.Reload(context.Background(), "a")
+		w.process("a-1.0.0").Crash()
+		time.Sleep(500 * time.Millisecond)
+		if s := w.status("a"); s.State != Ready || s.Restarts != 5 {
+			t.Errorf("half a second after the crash: %+v", s)
+		}
+	})
+}

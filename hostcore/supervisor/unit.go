@@ -183,6 +183,7 @@ func (u *unit) handle(r request) {
 	b := *r.binary
 	if r.lift {
 		u.quarantine.lift(b.Digest)
+		u.backoff = 0 // somebody looks after it
 	}
 	if ends := u.quarantine.ends(b.Digest, time.Now()); !ends.IsZero() {
 		u.handleQuarantined(r, b, ends)

@@ -1,0 +1,269 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
+	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/orch-host/orch/config"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// server is a Temporal server with one execution at the most.
+type server struct {
+	client.Client
+	polled time.Time // when a worker polled last
+
+	state     enumspb.WorkflowExecutionStatus // UNSPECIFIED: there is no execution
+	result    any
+	failure   error
+	onCancel  func()
+	started   []client.StartWorkflowOptions
+	params    []any
+	canceled  bool
+	terminate string
+}
+
+func (s *server) For(string) (client.Client, error)                      { return s, nil }
+func (s *server) Address() string                                        { return "here:7233" }
+func (s *server) Message(f *failurepb.Failure) string                    { return f.GetMessage() }
+func (s *server) WorkflowService() workflowservice.WorkflowServiceClient { return &service{server: s} }
+
+// service is the server's own API.
+type service struct {
+	workflowservice.WorkflowServiceClient
+	server *server
+}
+
+func (s *service) DescribeTaskQueue(context.Context, *workflowservice.DescribeTaskQueueRequest, ...grpc.CallOption) (*workflowservice.DescribeTaskQueueResponse, error) {
+	r := &workflowservice.DescribeTaskQueueResponse{}
+	if at := s.server.polled; !at.IsZero() {
+		r.Pollers = []*taskqueuepb.PollerInfo{{LastAccessTime: timestamppb.New(at)}}
+	}
+	return r, nil
+}
+
+func (s *server) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
+	if s.state == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return nil, &serviceerror.WorkflowExecutionAlreadyStarted{RunId: "run-1"}
+	}
+	s.started, s.params = append(s.started, o), args
+	return &run{server: s}, nil
+}
+
+func (s *server) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	if s.state == enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
+		return nil, serviceerror.NewNotFound("no such workflow")
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
+		Status: s.state, Execution: &commonpb.WorkflowExecution{RunId: "run-1"}, Type: &commonpb.WorkflowType{Name: "W"}, StartTime: timestamppb.New(time.Unix(1_700_000_000, 0)),
+	}}, nil
+}
+
+func (s *server) GetWorkflow(context.Context, string, string) client.WorkflowRun {
+	return &run{server: s}
+}
+
+func (s *server) QueryWorkflow(context.Context, string, string, string, ...any) (converter.EncodedValue, error) {
+	return nil, errors.New("nobody answers")
+}
+
+func (s *server) CancelWorkflow(context.Context, string, string) error {
+	s.canceled = true
+	if s.onCancel != nil {
+		s.onCancel()
+	}
+	return nil
+}
+
+func (s *server) TerminateWorkflow(_ context.Context, _, _, reason string, _ ...any) error {
+	s.terminate = reason
+	return nil
+}
+
+// run is its execution.
+type run struct {
+	client.WorkflowRun
+	server *server
+}
+
+func (r *run) GetRunID() string { return "run-1" }
+
+func (r *run) Get(_ context.Context, into any) error {
+	if r.server.failure != nil {
+		return r.server.failure
+	}
+	*into.(*any) = r.server.result
+	return nil
+}
+
+func executor(s *server) *Executor {
+	cfg := config.Default()
+	cfg.Temporal.WebUI = "http://ui"
+	cfg.Services = map[string]config.Service{
+		"knowledge_graph": {Name: "knowledge_graph", Workflow: "W", StopWorkflow: "Cleanup", TaskQueue: "q", WorkflowID: "knowledge_graph_1", Namespace: "default", Params: map[string]any{"a": 1, "b": 2}},
+		"group":           {Name: "group", Then: []string{"knowledge_graph"}},
+	}
+	return New(cfg, s)
+}
+
+func TestAStartUsesTheServicesNamesAndParameters(t *testing.T) {
+	s := &server{polled: time.Now()}
+	got, err := executor(s).Start(t.Context(), "knowledge_graph", StartOptions{Params: map[string]any{"b": 3}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Run{Service: "knowledge_graph", WorkflowID: "knowledge_graph_1", RunID: "run-1", Workflow: "W", TaskQueue: "q", Namespace: "default",
+		WebUI: "http://ui/namespaces/default/workflows/knowledge_graph_1/run-1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]any{map[string]any{"a": 1, "b": 3}}, s.params); diff != "" {
+		t.Errorf("parameters (-want +got):\n%s", diff)
+	}
+	if o := s.started[0]; o.TaskQueue != "q" || o.WorkflowIDConflictPolicy != enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestStartsThatAreRefused(t *testing.T) {
+	tests := []struct {
+		name, service string
+		server        *server
+		tells         []string
+	}{
+		{"an unknown service", "knowledge", &server{}, []string{`no service "knowledge"`, "did you mean knowledge_graph?"}},
+		{"a service that only starts others", "group", &server{}, []string{"host run"}},
+		{"a queue that nobody polls", "knowledge_graph", &server{}, []string{"nobody polls task queue q", "here:7233"}},
+		{"a queue that was polled long ago", "knowledge_graph", &server{polled: time.Now().Add(-2 * time.Minute)}, []string{"nobody polls"}},
+		{"a service that is running", "knowledge_graph", &server{polled: time.Now(), state: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING},
+			[]string{"already running since", "run run-1", "host stop knowledge_graph"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := executor(tt.server).Start(t.Context(), tt.service, StartOptions{})
+			for _, want := range tt.tells {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("%v, want %q in it", err, want)
+				}
+			}
+			if len(tt.server.started) > 0 {
+				t.Error("and yet something was started")
+			}
+		})
+	}
+}
+
+func TestAStopCancelsAndTerminatesWhenTheGraceIsOver(t *testing.T) {
+	const (
+		running  = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+		canceled = enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED
+		done     = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	)
+	tests := []struct {
+		name      string
+		state     enumspb.WorkflowExecutionStatus
+		becomes   enumspb.WorkflowExecutionStatus // two seconds after the cancellation
+		options   StopOptions
+		how       string
+		terminate string
+		took      time.Duration
+		cleanup   bool
+	}{
+		{"it cleans up in time", running, canceled, StopOptions{}, "canceled", "", 3 * time.Second, true},
+		{"it ends by itself", running, done, StopOptions{}, "ended by itself", "", 3 * time.Second, true},
+		{"it does not listen", running, running, StopOptions{Grace: 5 * time.Second}, "terminated", "manual stop", 5 * time.Second, true},
+		{"now", running, running, StopOptions{Now: true}, "terminated", "manual stop", 0, false},
+		{"it has ended before", done, done, StopOptions{}, "not running", "", 0, true},
+		{"it was never started", enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, 0, StopOptions{}, "not running", "", 0, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{state: tt.state, polled: time.Now()}
+				s.onCancel = func() { time.AfterFunc(2*time.Second, func() { s.state = tt.becomes }) }
+				began := time.Now()
+				out, err := executor(s).Stop(t.Context(), "knowledge_graph", tt.options)
+				if tt.becomes == running && tt.cleanup { // the fake goes on running, so the clean-up is refused
+					var already *AlreadyRunningError
+					if !errors.As(err, &already) {
+						t.Fatalf("%v", err)
+					}
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				if out.How != tt.how || s.terminate != tt.terminate || time.Since(began) > tt.took {
+					t.Errorf("%+v, terminated for %q, after %s", out, s.terminate, time.Since(began))
+				}
+				if started := len(s.started) == 1 && s.started[0].ID == "knowledge_graph_1_stop"; tt.becomes != running && started != tt.cleanup {
+					t.Errorf("clean-up started: %v", started)
+				}
+				time.Sleep(3 * time.Second) // the fake's timer
+			})
+		})
+	}
+}
+
+func TestAStatusTellsHowItEnded(t *testing.T) {
+	tests := []struct {
+		name   string
+		server *server
+		state  string
+		failed bool
+		text   string
+	}{
+		{"never", &server{}, NeverStarted, false, ""},
+		{"well", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: "fine"}, "completed", false, "fine"},
+		{"with a number", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: 3.0}, "completed", false, "3"},
+		{"with an error text", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: "Error: no"}, "completed", true, "Error: no"},
+		{"with a result that cannot be read", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, failure: errors.New("no key")}, "completed", true, "the result cannot be read: no key"},
+		{"badly", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, failure: temporal.NewApplicationError("disk full", "Full")}, "failed", true, "disk full"},
+		{"terminated", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, failure: &temporal.TerminatedError{}}, "terminated", true, "terminated"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			st, err := executor(tt.server).Status(t.Context(), "knowledge_graph", "")
+			if err != nil || st.State != tt.state || st.Failed() != tt.failed || st.Result+st.Error != tt.text {
+				t.Errorf("%+v, failed %v, %v", st, st.Failed(), err)
+			}
+		})
+	}
+}
+
+func TestTheReasonIsTheOneThatSaysMost(t *testing.T) {
+	disk := temporal.NewApplicationError("disk full", "Full")
+	tests := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"a plain error", errors.New("odd"), "odd"},
+		{"a failure of the workflow", disk, "disk full"},
+		{"the workflow's own word over a cause", temporal.NewApplicationErrorWithOptions("not healthy; rolled back", "Unhealthy", temporal.ApplicationErrorOptions{Cause: disk}), "not healthy; rolled back"},
+		{"a cancellation", temporal.NewCanceledError(), "canceled"},
+	}
+	for _, tt := range tests {
+		if got := Reason(tt.err); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
