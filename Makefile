@@ -60,6 +60,16 @@ bench-plugin: build
 bench-swap: build
 	$(GO) run ./bench/swap
 
+PREFIX ?= /usr/local
+.PHONY: install
+install: build ## install the host, its plugins and a systemd unit below PREFIX (DESTDIR for packagers)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/orch/plugins $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 755 $(BIN)/host $(DESTDIR)$(PREFIX)/bin/host
+	install -m 755 $(BIN)/devserver $(DESTDIR)$(PREFIX)/bin/devserver
+	install -m 755 $(PLUGINS:%=$(BIN)/plugins/%) $(DESTDIR)$(PREFIX)/lib/orch/plugins/
+	sed 's#@PREFIX@#$(PREFIX)#g' cmd/host/orch.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/orch.service
+	@echo "next: docs/operations.md says how to make the user, the configuration and the lock file"
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BIN)

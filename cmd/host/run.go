@@ -72,7 +72,7 @@ func (a *app) runHost(ctx context.Context, name string, o runOptions) error {
 	defer h.Stop()
 	a.announce(h, name)
 	if name == "" {
-		<-ctx.Done()
+		notify(ctx, h, log)
 		log.Info("stopping: running activities may finish", "grace", cfg.Host.StopGrace.String())
 		return nil
 	}
