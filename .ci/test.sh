@@ -35,7 +35,7 @@ status=0
 for module in . devserver examples/greeter-go sdk/pluginv1/testdata/frozen-v1; do
 	echo "-- module $module"
 	name=$(echo "$module" | tr / -)
-	(cd "$module" && "$root/bin/tools/gotestsum" --format pkgname --format-hide-empty-pkg --hide-summary=output \
+	(cd "$module" && "$root/bin/tools/gotestsum" --format pkgname --format-hide-empty-pkg \
 		--jsonfile "$out/$name.json" --rerun-fails=1 --rerun-fails-max-failures=4 --rerun-fails-report "$out/$name.flaky" \
 		--packages ./... -- -count=1 -timeout 20m) || status=1
 	if [ -s "$out/$name.flaky" ]; then

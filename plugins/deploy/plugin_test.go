@@ -51,7 +51,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		"an address that is none":   {map[string]any{"github": map[string]any{"git_url": "github.com"}}, "github.git_url"},
 		"a relative folder":         {map[string]any{"output_dir": "out"}, "output_dir"},
 		"two tokens for Railway":    {map[string]any{"railway": map[string]any{"token": "aaaaaaaa", "project_token": "bbbbbbbb"}}, "railway.project_token"},
-		"a key that does not exist": {map[string]any{"fly": map[string]any{"tokn": "x"}}, "tokn"},
+		"a key that does not exist": {map[string]any{"fly": map[string]any{"tokn": "x"}}, "fly.tokn"},
 		"a secret without a name":   {map[string]any{"secrets": map[string]any{"A-B": "x"}}, "secrets.A-B"},
 	}
 	for name, c := range cases {

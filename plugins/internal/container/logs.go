@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	dcontainer "github.com/docker/docker/api/types/container"
@@ -16,12 +17,18 @@ import (
 const (
 	tailLines   = 20
 	tailLineLen = 400
+
+	logLooks = 5 // at an empty log; one that prints nothing costs this many pauses
+	logPause = 100 * time.Millisecond
+	// startLag is how much later than a container's first lines the engine may
+	// note its start: it writes them down before it has heard of it.
+	startLag = 2 * time.Second
 )
 
 // tail returns the last lines of the container's log since its last start, without the spec's
 // secrets and control characters; a log that cannot be read says so.
 func (e *Engine) tail(ctx context.Context, s Spec, c *snapshot) string {
-	text, err := e.logs(ctx, c.id, tailLines, c.state.StartedAt)
+	text, err := e.settledLogs(ctx, c)
 	if err != nil {
 		return fmt.Sprintf("(the log cannot be read: %v)", err)
 	}
@@ -40,6 +47,26 @@ func (e *Engine) tail(ctx context.Context, s Spec, c *snapshot) string {
 		lines[i] = line
 	}
 	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
+// settledLogs reads the log until two looks at it agree: the engine tells of a
+// container's end before it has written down the last that it printed.
+func (e *Engine) settledLogs(ctx context.Context, c *snapshot) (string, error) {
+	since := c.state.StartedAt
+	if at, err := time.Parse(time.RFC3339Nano, since); err == nil && !at.IsZero() {
+		since = at.Add(-startLag).Format(time.RFC3339Nano)
+	}
+	text, err := e.logs(ctx, c.id, tailLines, since)
+	for looks := 0; err == nil && looks < logLooks; looks++ {
+		if sleep(ctx, logPause) != nil {
+			return text, nil
+		}
+		before := text
+		if text, err = e.logs(ctx, c.id, tailLines, since); text == before && text != "" {
+			break
+		}
+	}
+	return text, err
 }
 
 // logs returns the last lines of standard output and error since a time.
