@@ -32,5 +32,7 @@
 //   - A rotated file is read to its end before it is let go. Its descriptor is kept while it is read; after a crash it is
 //     found by inode in its folder. When a file was truncated, its copy (copytruncate) is found by those same hashes and
 //     read on from where reading had come to.
+//   - The one rotation that can cost lines: a file that is copied and truncated under a writer that does not append, twice
+//     between two looks. Such copies begin with NUL bytes all alike, so that which of them was read cannot be told; a lone one of them may be read twice.
 //   - No goroutine and no descriptor is held per file; an idle file costs one stat per sweep.
 package shipper
