@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"github.com/orch-host/orch/bench/internal/machine"
 	"github.com/orch-host/orch/bench/internal/report"
 	"github.com/orch-host/orch/config"
 	"github.com/orch-host/orch/hostcore"
@@ -89,7 +90,7 @@ func newRig(ctx context.Context, dir string) (_ *rig, err error) {
 			g.stop()
 		}
 	}()
-	port, err := freePort()
+	port, err := machine.FreePort()
 	if err != nil {
 		return nil, err
 	}

@@ -6,15 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/orch-host/orch/bench/internal/machine"
 	"github.com/orch-host/orch/bench/internal/report"
 	"github.com/orch-host/orch/hostcore/supervisor"
 )
@@ -41,11 +40,11 @@ func (g *rig) coldStart(ctx context.Context, r *report.Report) error {
 
 // hostFigures runs the built host as a user would.
 func hostFigures(dir string, r *report.Report) error {
-	port, err := freePort()
+	port, err := machine.FreePort()
 	if err != nil {
 		return err
 	}
-	ui, err := freePort()
+	ui, err := machine.FreePort()
 	if err != nil {
 		return err
 	}
@@ -110,13 +109,13 @@ func residentMemory(dir, path string, port int, r *report.Report) error {
 		return err
 	}
 	r.AtMost("host start to first activity, running server", external, 0.5, "s", "describes the plugins anew")
-	rss, err := memory(host.Process.Pid)
+	rss, err := machine.Memory(host.Process.Pid)
 	if err != nil {
 		return err
 	}
 	r.AtMost("host RSS", rss, 60, "MB", "")
 	for _, p := range plugins {
-		rss, err := memory(p.Pid)
+		rss, err := machine.Memory(p.Pid)
 		if err != nil {
 			return err
 		}
@@ -150,27 +149,4 @@ func firstActivity(args ...string) (float64, error) {
 		return 0, errors.New("the host showed no finished step")
 	}
 	return took, nil
-}
-
-// memory is a process's resident memory in MB.
-func memory(pid int) (float64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kb / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("process %d shows no resident memory", pid)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }

@@ -4,18 +4,17 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/orch-host/orch/bench/load"
 	"github.com/orch-host/orch/hostcore/admin"
 	"github.com/orch-host/orch/hostcore/supervisor"
+
+	"github.com/orch-host/orch/bench/internal/machine"
 )
 
 // host runs the built host in folders of its own.
@@ -32,11 +31,11 @@ func newHost(dir string) (*host, error) {
 	if err := os.MkdirAll(h.plugins, 0o755); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := machine.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	ui, err := freePort()
+	ui, err := machine.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -133,29 +132,6 @@ func (h *host) once(binary []byte, have, n int) (cost, error) {
 	}
 	defer h.stop()
 	time.Sleep(2 * time.Second)
-	rss, err := memory(h.cmd.Process.Pid)
+	rss, err := machine.Memory(h.cmd.Process.Pid)
 	return cost{took, rss}, err
-}
-
-// memory is a process's resident memory in MB.
-func memory(pid int) (float64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kb / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("process %d shows no resident memory", pid)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
