@@ -98,7 +98,7 @@ func TestAVersionThatCannotServeLeavesTheOldOneServing(t *testing.T) {
 				if w.serving("x") != "1.0.0" || s.State != Ready || s.Version != "1.0.0" || !strings.Contains(s.Error, tt.why) {
 					t.Errorf("the old one: %+v", s)
 				}
-				if s.Rejected == nil || s.Rejected.Digest != "a-2.0.0" || s.Rejected.Until.Sub(time.Now()) < 9*time.Minute {
+				if s.Rejected == nil || s.Rejected.Digest != "a-2.0.0" || time.Until(s.Rejected.Until) < 9*time.Minute {
 					t.Errorf("rejected: %+v", s.Rejected)
 				}
 				w.put(tt.next) // the folder is looked at again
