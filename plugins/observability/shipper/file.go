@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -57,6 +58,17 @@ type settings struct {
 	resource *resource
 	format   Format
 	multi    *multiline
+}
+
+// Check says what AddFiles would refuse.
+func Check(files ...File) error {
+	o, err := Options{Endpoint: "http://localhost", StateDir: "."}.withDefaults()
+	errs := []error{err}
+	for _, f := range files {
+		_, err := o.settingsFor(f)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func (o *Options) settingsFor(f File) (*settings, error) {

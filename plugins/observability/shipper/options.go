@@ -50,7 +50,7 @@ type Options struct {
 	// Headers are sent with every request.
 	Headers map[string]string
 	// Client replaces the HTTP client. Its Timeout should be 0: RequestTimeout applies.
-	Client *http.Client
+	Client *http.Client `json:"-"`
 	// StateDir holds lock, checkpoint and dead letters. One shipper at a time uses a folder; others wait for it.
 	StateDir string
 
@@ -89,11 +89,11 @@ type Options struct {
 	BytesPerSecond int // 0 = unlimited
 
 	TooOld   TooOld
-	Location *time.Location // zone of timestamps that carry none; default time.Local
+	Location *time.Location `json:"-"` // zone of timestamps that carry none; default time.Local
 
 	DeadLetterMaxBytes int64 // the dead-letter file is rotated (one is kept) beyond this; default 64 MiB
 
-	Logger *slog.Logger // default: discards
+	Logger *slog.Logger `json:"-"` // default: discards
 }
 
 func orDefault[T int | int64 | time.Duration | Encoding | Compression | TooOldAction](v *T, d T) {
