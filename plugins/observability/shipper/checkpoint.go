@@ -59,7 +59,7 @@ func (e *entry) check() error {
 	switch {
 	case e.Path == "":
 		return fmt.Errorf("no path")
-	case e.Offset < 0 || e.Head.N < 0 || e.Head.N > fingerprintBytes || e.Head.From < 0 || e.Guard.N < 0 || e.Guard.N > guardBytes || int64(e.Guard.N) > e.Offset:
+	case e.Offset < 0 || e.Head.N < 0 || e.Head.N > fingerprintBytes || e.Guard.N < 0 || e.Guard.N > guardBytes || int64(e.Guard.N) > e.Offset:
 		return fmt.Errorf("%s: offset %d, head %d, guard %d are not possible", e.Path, e.Offset, e.Head.N, e.Guard.N)
 	case e.State != stateTailing && e.State != stateRotated && e.State != stateFinished:
 		return fmt.Errorf("%s: state %q is unknown", e.Path, e.State)

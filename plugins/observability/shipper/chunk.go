@@ -108,11 +108,11 @@ func (t *tailer) fill(inc *incarnation, now time.Time) bool {
 		t.tend(inc.src)
 		return false
 	}
-	if n < lead || !inc.guard.matches(t.buf[:n]) || (inc.read == 0 && !inc.beginsWith(t.buf[:n])) {
+	if n < lead || !inc.guard.matches(t.buf[:n]) || (inc.read == 0 && !inc.head.matches(t.buf[:n])) {
 		t.rewritten(inc, now)
 		return false
 	}
-	if inc.read == 0 && n > 0 && t.buf[0] != 0 { // the fingerprint is of the very bytes that are shipped
+	if inc.read == 0 { // the fingerprint is of the very bytes that are shipped
 		inc.head = digestOf(t.buf[:min(n, fingerprintBytes)])
 	}
 	t.chunk = chunk{inc: inc, st: inc.src.st, data: t.buf[lead:n], lead: lead, eof: n < lead+want || (inc.limit > 0 && inc.read+int64(want) >= inc.limit)}
@@ -136,32 +136,16 @@ func (t *tailer) fill(inc *incarnation, now time.Time) bool {
 	return true
 }
 
-// beginsWith says whether b, the file's first bytes just read, fits its fingerprint.
-func (inc *incarnation) beginsWith(b []byte) bool {
-	if inc.head.From > 0 {
-		return begins(inc.fd, inc.head)
-	}
-	return inc.head.matches(b)
-}
-
 // extendHead makes the fingerprint of a file that is still short longer; false when its beginning has changed.
 func (t *tailer) extendHead(inc *incarnation) bool {
-	if inc.head.N == 0 {
-		if fp, err := fingerprintOf(inc.fd); err == nil {
-			inc.head = fp
-		}
-		return true
-	}
-	n, err := pread(inc.fd, t.buf[:fingerprintBytes], inc.head.From)
+	n, err := pread(inc.fd, t.buf[:fingerprintBytes], 0)
 	if err != nil {
 		return true // reading will fail as well and say so
 	}
 	if !inc.head.matches(t.buf[:n]) {
 		return false
 	}
-	from := inc.head.From
 	inc.head = digestOf(t.buf[:n])
-	inc.head.From = from
 	return true
 }
 

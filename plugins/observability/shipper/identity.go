@@ -17,15 +17,12 @@ const (
 type fileID struct{ Dev, Ino uint64 }
 
 // digest is a hash of N bytes: of a file's first ones (fingerprint) or of the ones before an offset (guard).
-// A fingerprint leaves out the From NULs that a file begins with: after copytruncate, a writer that does not append
-// leaves a hole there, and the first KB of all such files is the same.
 type digest struct {
-	N    int
-	Sum  uint64
-	From int64 `json:",omitempty"`
+	N   int
+	Sum uint64
 }
 
-func digestOf(b []byte) digest { return digest{N: len(b), Sum: xxhash.Sum64(b)} }
+func digestOf(b []byte) digest { return digest{len(b), xxhash.Sum64(b)} }
 
 // matches says whether b begins with the bytes that d was made of.
 // The zero digest is one of nothing, which every file has.
@@ -95,53 +92,21 @@ func pread(fd int, b []byte, off int64) (int, error) {
 	}
 }
 
-// begins says whether the file has the bytes of the fingerprint.
-func begins(fd int, fp digest) bool {
-	var b [fingerprintBytes]byte
-	n, err := pread(fd, b[:fp.N], fp.From)
-	return err == nil && fp.matches(b[:n])
-}
-
 // holds says whether the file begins with fp and has the bytes of guard before off.
 func holds(fd int, fp, guard digest, off int64) bool {
-	if !begins(fd, fp) || off < int64(guard.N) {
+	var b [fingerprintBytes]byte
+	if n, err := pread(fd, b[:fp.N], 0); err != nil || !fp.matches(b[:n]) {
 		return false
 	}
-	var b [guardBytes]byte
+	if off < int64(guard.N) {
+		return false
+	}
 	n, err := pread(fd, b[:guard.N], off-int64(guard.N))
 	return err == nil && guard.matches(b[:n])
 }
 
-// fingerprintOf makes the fingerprint of a file; the zero digest when it holds nothing but NULs.
 func fingerprintOf(fd int) (digest, error) {
 	var b [fingerprintBytes]byte
 	n, err := pread(fd, b[:], 0)
-	if err != nil || n == 0 || b[0] != 0 {
-		return digestOf(b[:n]), err
-	}
-	from, err := textStart(fd)
-	if err != nil || from < 0 {
-		return digest{}, err
-	}
-	n, err = pread(fd, b[:], from)
-	d := digestOf(b[:n])
-	d.From = from
-	return d, err
-}
-
-// textStart is where the first byte is that is no NUL; -1 when there is none.
-func textStart(fd int) (int64, error) {
-	b := make([]byte, 64<<10)
-	for off := dataStart(fd); ; {
-		n, err := pread(fd, b, off)
-		if err != nil || n == 0 {
-			return -1, err
-		}
-		for i, c := range b[:n] {
-			if c != 0 {
-				return off + int64(i), nil
-			}
-		}
-		off += int64(n)
-	}
+	return digestOf(b[:n]), err
 }

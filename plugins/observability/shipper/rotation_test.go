@@ -55,7 +55,7 @@ func (r *rotator) shift() {
 // seen waits until the reader knows the current file.
 func (r *rotator) seen() {
 	r.t.Helper()
-	r.must(r.sink.waitFor(r.first, 30*time.Second))
+	r.must(r.sink.waitFor(r.first, 20*time.Second))
 }
 
 func copyFile(from, to string) error {
@@ -166,7 +166,7 @@ func TestNoLineIsLostWhenAFileIsRotatedWhileItIsWrittenAtFullSpeed(t *testing.T)
 			r.first = r.n
 		}},
 		{"truncate after everything was read", func(r *rotator) {
-			r.must(r.sink.wait(r.n, 30*time.Second))
+			r.must(r.sink.wait(r.n, 20*time.Second))
 			r.must(os.Truncate(r.path, 0))
 		}},
 		{"symbolic link switched", func(r *rotator) {
@@ -198,7 +198,7 @@ func TestNoLineIsLostWhenAFileIsRotatedWhileItIsWrittenAtFullSpeed(t *testing.T)
 				s := start(t, o, File{Path: r.path})
 				r.sink = sink
 				r.write(1)
-				r.must(sink.wait(1, 30*time.Second)) // what was rotated away before is nobody's
+				r.must(sink.wait(1, 20*time.Second)) // what was rotated away before is nobody's
 				began := time.Now()
 				for range rounds {
 					r.write(per)
