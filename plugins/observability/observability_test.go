@@ -1,0 +1,163 @@
+package observability_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/orch-host/orch/plugins/observability"
+	"github.com/orch-host/orch/sdk/sdktest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T, config map[string]any) *sdktest.Harness {
+	t.Helper()
+	p := observability.Plugin("1.0.0")
+	h := sdktest.Start(t, p, sdktest.Config(config))
+	t.Cleanup(func() {
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func TestDiscoveryFollowsGlobsAndListsEachFileOnce(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"a.log", "sub/deep/b.log", "sub/c.txt", "skip/d.log", "a.log.gz"} {
+		p := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"sub/loop": root, "z.log": filepath.Join(root, "a.log"), "dead.log": "/nowhere"} {
+		if err := os.Symlink(to, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := start(t, map[string]any{})
+	for _, c := range []struct {
+		name             string
+		include, exclude []string
+		want             []string
+	}{
+		{"all below the root", []string{"**/*.log"}, nil, []string{"a.log", "skip/d.log", "sub/deep/b.log"}},
+		{"a folder is left out", []string{"**/*.log"}, []string{"skip/**"}, []string{"a.log", "sub/deep/b.log"}},
+		{"a name without a folder is one anywhere", []string{"c.*"}, nil, []string{"sub/c.txt"}},
+		{"an absolute glob needs no root", []string{root + "/*/deep/*"}, nil, []string{"sub/deep/b.log"}},
+		{"compressed files are no logs", []string{"**/*.gz"}, nil, nil},
+		{"nothing fits", []string{"**/*.none"}, nil, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var found []observability.Found
+			if err := h.Run("discover_log_files_activity", map[string]any{"roots": []string{root}, "include": c.include, "exclude": c.exclude}).Decode(&found); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range found {
+				rel, _ := filepath.Rel(root, f.Path)
+				got = append(got, rel)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnIngestThatCannotWorkIsRefusedByKey(t *testing.T) {
+	h := start(t, map[string]any{})
+	for key, params := range map[string]map[string]any{
+		"roots: ":      {"roots": []string{"logs"}},
+		"include: ":    {"include": []string{"[a"}},
+		"endpoint: ":   {"endpoint": "localhost:4318"},
+		"batch_size: ": {"batch_size": -1},
+		"multiline: ":  {"multiline": map[string]any{"start": "("}},
+	} {
+		o := h.Execute(sdktest.Call{Activity: "logs_configure_activity", Args: []any{params}})
+		if f := o.Failure; f == nil || !f.GetNonRetryable() || !strings.Contains(f.GetMessage(), key) {
+			t.Errorf("%v: want a final failure that names %q, got %v", params, key, o.Failure)
+		}
+	}
+}
+
+func TestTheLokiDatasourceIsMadeOnceAndCorrectedWhenItDiffers(t *testing.T) {
+	var have map[string]any
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, pass, _ := r.BasicAuth(); user != "admin" || pass != "s3cret" {
+			http.Error(w, "{}", http.StatusUnauthorized)
+			return
+		}
+		if r.Method == http.MethodGet {
+			if have == nil {
+				http.Error(w, `{"message":"data source not found"}`, http.StatusNotFound)
+				return
+			}
+			_ = json.NewEncoder(w).Encode(have)
+			return
+		}
+		have = map[string]any{}
+		if err := json.NewDecoder(r.Body).Decode(&have); err != nil {
+			t.Error(err)
+		}
+		have["uid"] = "u1"
+		fmt.Fprint(w, "{}")
+	}))
+	defer srv.Close()
+	h := start(t, map[string]any{"grafana": map[string]any{"url": srv.URL, "password": "s3cret"}})
+	expect := func(want string) {
+		t.Helper()
+		var d observability.Datasource
+		if err := h.Run("add_loki_datasource_activity", map[string]any{}).Decode(&d); err != nil || d.Status != want {
+			t.Errorf("want %q, got %+v, %v", want, d, err)
+		}
+	}
+	expect("created")
+	expect("unchanged")
+	have["url"] = "http://elsewhere"
+	expect("updated")
+	expect("unchanged")
+
+	wrong := start(t, map[string]any{"grafana": map[string]any{"url": srv.URL}})
+	o := wrong.Execute(sdktest.Call{Activity: "add_loki_datasource_activity", Args: []any{map[string]any{}}})
+	if o.Failure == nil || !o.Failure.GetNonRetryable() {
+		t.Errorf("want a final failure without credentials, got %v", o.Failure)
+	}
+}
+
+func TestAShipmentIsListedAndStopped(t *testing.T) {
+	h := start(t, map[string]any{})
+	path := filepath.Join(t.TempDir(), "app.log")
+	h.Run("tail_and_ship_logs_activity", map[string]any{"name": "shop", "files": []string{path}, "endpoint": "http://127.0.0.1:1"})
+	list := func() (all []observability.Listed) {
+		t.Helper()
+		if err := h.Run("list_log_shipments", map[string]any{}).Decode(&all); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	if all := list(); len(all) != 1 || all[0].Name != "shop" || all[0].Error != "" {
+		t.Errorf("want the shipment listed, got %+v", all)
+	}
+	for _, want := range []string{"stopped", "not shipping"} {
+		var s observability.Shipped
+		if err := h.Run("stop_log_shipping", map[string]any{"name": "shop"}).Decode(&s); err != nil || s.Status != want {
+			t.Errorf("want %q, got %+v, %v", want, s, err)
+		}
+	}
+	if all := list(); len(all) != 0 {
+		t.Errorf("want no shipment, got %+v", all)
+	}
+}
