@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -115,7 +116,9 @@ func (i *Instance) streamError(ctx, soft context.Context, err error) error {
 	return i.explain(err)
 }
 
-// connectionLost says whether a gRPC error means that the other end is gone.
+// connectionLost says whether a gRPC error means that the other end is gone:
+// the stream broke, or our end was closed because the process had ended.
 func connectionLost(err error) bool {
-	return status.Code(err) == codes.Unavailable || errors.Is(err, io.ErrUnexpectedEOF)
+	closed := status.Code(err) == codes.Canceled && strings.Contains(status.Convert(err).Message(), "client connection is closing")
+	return closed || status.Code(err) == codes.Unavailable || errors.Is(err, io.ErrUnexpectedEOF)
 }

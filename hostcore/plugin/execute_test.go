@@ -157,6 +157,20 @@ func TestACrashUnderAnAttemptIsTold(t *testing.T) {
 	})
 }
 
+func TestACrashIsToldAlsoWhenTheConnectionWasClosedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := begin(t, func(s stream) error { <-s.Context().Done(); return s.Context().Err() })
+		time.AfterFunc(time.Second, func() {
+			_ = a.process.Conn().Close()
+			a.process.Crash()
+		})
+		var c *plugin.CrashError
+		if _, err := a.run(t, 0); !errors.As(err, &c) || !strings.Contains(err.Error(), "exited with code 2") {
+			t.Errorf("%T %v", err, err)
+		}
+	})
+}
+
 func TestACancelledAttemptMayCleanUpAndStillAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := begin(t, func(s stream) error {
