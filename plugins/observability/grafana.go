@@ -99,15 +99,15 @@ func (a grafana) call(ctx context.Context, method, path string, in, out any) (in
 	client := http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("Grafana at %s does not answer: %w; start it or set url in [%s.grafana]", a.base, err, settings)
+		return 0, fmt.Errorf("the Grafana at %s does not answer: %w; start it or set url in [%s.grafana]", a.base, err, settings)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	switch code := resp.StatusCode; {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return code, sdk.NonRetryable(fmt.Errorf("Grafana at %s refuses %s %s (%d): set token, or user and password, in [%s.grafana]", a.base, method, path, code, settings))
+		return code, sdk.NonRetryable(fmt.Errorf("the Grafana at %s refuses %s %s (%d): set token, or user and password, in [%s.grafana]", a.base, method, path, code, settings))
 	case code/100 != 2:
-		return code, fmt.Errorf("Grafana at %s answers %s %s with %d: %.300s", a.base, method, path, code, b)
+		return code, fmt.Errorf("the Grafana at %s answers %s %s with %d: %.300s", a.base, method, path, code, b)
 	case out != nil:
 		return code, errors.Join(err, json.Unmarshal(b, out))
 	}
