@@ -44,9 +44,12 @@ func TestAServiceWithAScheduleStartsByItselfUnderItsOwnId(t *testing.T) {
 		}
 		return nil
 	})
-	if o := r.expect(0, "status", r.service); !strings.Contains(o.stdout, "Hello, schedule!") {
-		t.Errorf("the service does not show the scheduled run as its own: %v", o)
-	}
+	r.eventually("the service shows the scheduled run as its own", func() error { // between two runs
+		if o := r.expect(0, "status", r.service); !strings.Contains(o.stdout, "Hello, schedule!") {
+			return fmt.Errorf("%v", o)
+		}
+		return nil
+	})
 	first, err := describe()
 	if err != nil {
 		t.Fatal(err)

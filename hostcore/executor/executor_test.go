@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,8 @@ type server struct {
 	client.Client
 	polled time.Time // when a worker polled last
 
-	state     enumspb.WorkflowExecutionStatus // UNSPECIFIED: there is no execution
+	mu        sync.Mutex
+	state     enumspb.WorkflowExecutionStatus // UNSPECIFIED: there is no execution; guarded by mu once something runs beside the test
 	result    any
 	failure   error
 	onCancel  func()
@@ -47,6 +49,18 @@ func (s *server) For(string) (client.Client, error)                      { retur
 func (s *server) Address() string                                        { return "here:7233" }
 func (s *server) Message(f *failurepb.Failure) string                    { return f.GetMessage() }
 func (s *server) WorkflowService() workflowservice.WorkflowServiceClient { return &service{server: s} }
+
+func (s *server) status() enumspb.WorkflowExecutionStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+func (s *server) become(state enumspb.WorkflowExecutionStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = state
+}
 
 // service is the server's own API.
 type service struct {
@@ -63,7 +77,7 @@ func (s *service) DescribeTaskQueue(context.Context, *workflowservice.DescribeTa
 }
 
 func (s *server) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
-	if s.state == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	if s.status() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return nil, &serviceerror.WorkflowExecutionAlreadyStarted{RunId: "run-1"}
 	}
 	s.started, s.params = append(s.started, o), args
@@ -71,11 +85,12 @@ func (s *server) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOption
 }
 
 func (s *server) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	if s.state == enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
+	state := s.status()
+	if state == enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
 		return nil, serviceerror.NewNotFound("no such workflow")
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
-		Status: s.state, Execution: &commonpb.WorkflowExecution{RunId: "run-1"}, Type: &commonpb.WorkflowType{Name: "W"}, StartTime: timestamppb.New(time.Unix(1_700_000_000, 0)),
+		Status: state, Execution: &commonpb.WorkflowExecution{RunId: "run-1"}, Type: &commonpb.WorkflowType{Name: "W"}, StartTime: timestamppb.New(time.Unix(1_700_000_000, 0)),
 	}}, nil
 }
 
@@ -200,7 +215,7 @@ func TestAStopCancelsAndTerminatesWhenTheGraceIsOver(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &server{state: tt.state, polled: time.Now()}
-				s.onCancel = func() { time.AfterFunc(2*time.Second, func() { s.state = tt.becomes }) }
+				s.onCancel = func() { time.AfterFunc(2*time.Second, func() { s.become(tt.becomes) }) }
 				began := time.Now()
 				out, err := executor(s).Stop(t.Context(), "knowledge_graph", tt.options)
 				if tt.becomes == running && tt.cleanup { // the fake goes on running, so the clean-up is refused
