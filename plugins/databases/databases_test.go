@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/orch-host/orch/plugins/internal/container"
+	"github.com/orch-host/orch/plugins/internal/neo4j"
 	"github.com/orch-host/orch/plugins/internal/ready"
 	"github.com/orch-host/orch/sdk"
 	"github.com/orch-host/orch/sdk/sdktest"
@@ -347,11 +348,11 @@ func TestConfigurationThatCannotWorkIsRefusedWithItsKey(t *testing.T) {
 		want   string
 	}{
 		{"a bind address that is a name", Config{Bind: "localhost"}, "bind: "},
-		{"a port out of range", Config{Neo4j: Neo4jConfig{BoltPort: 70000}}, "neo4j.bolt_port: "},
+		{"a port out of range", Config{Neo4j: neo4j.Config{BoltPort: 70000}}, "neo4j.bolt_port: "},
 		{"a negative port", Config{Qdrant: QdrantConfig{HTTPPort: -1}}, "qdrant.http_port: "},
 		{"memory without a number", Config{Qdrant: QdrantConfig{Memory: "lots"}}, "qdrant.memory: "},
-		{"a short password", Config{Neo4j: Neo4jConfig{Password: sdk.Secret(secret)}}, "neo4j.password: "},
-		{"a password in the environment", Config{Neo4j: Neo4jConfig{Env: map[string]string{"NEO4J_AUTH": "neo4j/" + secret}}}, "neo4j.env.NEO4J_AUTH: "},
+		{"a short password", Config{Neo4j: neo4j.Config{Password: sdk.Secret(secret)}}, "neo4j.password: "},
+		{"a password in the environment", Config{Neo4j: neo4j.Config{Env: map[string]string{"NEO4J_AUTH": "neo4j/" + secret}}}, "neo4j.env.NEO4J_AUTH: "},
 		{"a key in the environment", Config{Qdrant: QdrantConfig{Env: map[string]string{"QDRANT__SERVICE__API_KEY": secret}}}, "qdrant.env.QDRANT__SERVICE__API_KEY: "},
 		{"a Docker host of an unknown kind", Config{Docker: container.DockerConfig{Host: "nonsense"}}, "docker.host: "},
 		{"a Docker host over ssh", Config{Docker: container.DockerConfig{Host: "ssh://me@there"}}, "docker.host: "},
@@ -384,7 +385,7 @@ func TestAServiceNameThatCannotBeAContainerNameIsRefused(t *testing.T) {
 
 func TestTheConfigurationNeverPrintsItsSecrets(t *testing.T) {
 	var log bytes.Buffer
-	c := Config{Neo4j: Neo4jConfig{Password: "canary-1"}, Qdrant: QdrantConfig{APIKey: "canary-2"}}
+	c := Config{Neo4j: neo4j.Config{Password: "canary-1"}, Qdrant: QdrantConfig{APIKey: "canary-2"}}
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "config", c)
 	fmt.Fprintf(&log, "%v %+v %#v", c, c, c)
 	if strings.Contains(log.String(), "canary") {

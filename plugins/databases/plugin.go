@@ -3,11 +3,11 @@ package databases
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"sync/atomic"
 
 	"github.com/orch-host/orch/plugins/internal/container"
+	"github.com/orch-host/orch/plugins/internal/neo4j"
 	"github.com/orch-host/orch/sdk"
 )
 
@@ -17,7 +17,7 @@ const settings = "plugins.databases.config" // where Config is in orch.toml
 type Config struct {
 	Bind   string                 `json:"bind,omitempty" jsonschema:"host IP address that the ports are bound to; default 127.0.0.1"`
 	Docker container.DockerConfig `json:"docker,omitzero"`
-	Neo4j  Neo4jConfig            `json:"neo4j,omitzero"`
+	Neo4j  neo4j.Config           `json:"neo4j,omitzero"`
 	Qdrant QdrantConfig           `json:"qdrant,omitzero"`
 }
 
@@ -44,11 +44,7 @@ type group struct {
 
 // configure takes over a configuration that can work, or none of it.
 func (g *group) configure(_ context.Context, c Config) error {
-	problems := []error{c.Neo4j.check(), c.Qdrant.check()}
-	if c.Bind != "" && net.ParseIP(c.Bind) == nil {
-		problems = append(problems, sdk.ConfigProblem("bind", "%q is not an IP address such as 127.0.0.1 or 0.0.0.0", c.Bind))
-	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(container.CheckBind("bind", c.Bind), c.Neo4j.Check(), c.Qdrant.check()); err != nil {
 		return err
 	}
 	if err := g.docker.Configure(c.Docker, settings+".docker"); err != nil {
@@ -64,20 +60,4 @@ func (g *group) current() Config {
 		return *c
 	}
 	return Config{}
-}
-
-// checkPort refuses what is no port; 0 is the default.
-func checkPort(path string, port int) error {
-	if port < 0 || port > 65535 {
-		return sdk.ConfigProblem(path, "%d is not a port between 1 and 65535", port)
-	}
-	return nil
-}
-
-// checkMemory refuses what is no amount of memory.
-func checkMemory(path, text string) error {
-	if _, err := container.ParseMemory(text); err != nil {
-		return sdk.ConfigProblem(path, "%v", err)
-	}
-	return nil
 }

@@ -39,7 +39,7 @@ type QdrantConfig struct {
 
 func (c QdrantConfig) check() error {
 	problems := []error{
-		checkPort("qdrant.http_port", c.HTTPPort), checkPort("qdrant.grpc_port", c.GRPCPort), checkMemory("qdrant.memory", c.Memory),
+		container.CheckPort("qdrant.http_port", c.HTTPPort), container.CheckPort("qdrant.grpc_port", c.GRPCPort), container.CheckMemory("qdrant.memory", c.Memory),
 	}
 	if c.CPUs < 0 {
 		problems = append(problems, sdk.ConfigProblem("qdrant.cpus", "cannot be negative"))

@@ -50,6 +50,16 @@ func (s Spec) digest() (string, error) {
 	return "v1-" + hexSum(text)[:40], nil
 }
 
+// Digest identifies what the spec describes: equal for specs that make the
+// same container.
+func (s Spec) Digest() (string, error) {
+	n, err := s.normalized()
+	if err != nil {
+		return "", err
+	}
+	return n.digest()
+}
+
 func (s Spec) secretSum(place, value string) (string, error) {
 	key, err := pbkdf2.Key(sha256.New, value, []byte("orch.spec v1 "+s.Name+" "+place), secretRounds, sha256.Size)
 	if err != nil {

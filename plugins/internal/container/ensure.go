@@ -275,8 +275,10 @@ func (r *ensuring) settle(ctx context.Context, cur, next, prev *snapshot) (done 
 	}
 	// Only a container that has come up is restarted by Docker: before, an exit
 	// is an error to report and not the beginning of a crash loop.
-	if err := r.setRestart(ctx, cur, dcontainer.RestartPolicyMode(r.s.Restart)); err != nil {
-		return false, err
+	if !r.s.HoldRestart {
+		if err := r.setRestart(ctx, cur, dcontainer.RestartPolicyMode(r.s.Restart)); err != nil {
+			return false, err
+		}
 	}
 	if prev != nil {
 		r.replaced = true

@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 
 	"github.com/docker/go-units"
@@ -81,6 +82,30 @@ func ParseMemory(text string) (int64, error) {
 		return 0, fmt.Errorf("%q is less than Docker's minimum of 6m", text)
 	}
 	return n, nil
+}
+
+// CheckPort refuses what is no port; 0 is the default.
+func CheckPort(path string, port int) error {
+	if port < 0 || port > 65535 {
+		return sdk.ConfigProblem(path, "%d is not a port between 1 and 65535", port)
+	}
+	return nil
+}
+
+// CheckMemory refuses what is no amount of memory.
+func CheckMemory(path, text string) error {
+	if _, err := ParseMemory(text); err != nil {
+		return sdk.ConfigProblem(path, "%v", err)
+	}
+	return nil
+}
+
+// CheckBind refuses what is no IP address to bind to; "" is the default.
+func CheckBind(path, ip string) error {
+	if ip != "" && net.ParseIP(ip) == nil {
+		return sdk.ConfigProblem(path, "%q is not an IP address such as 127.0.0.1 or 0.0.0.0", ip)
+	}
+	return nil
 }
 
 // ServiceNetwork is the name of the network that a service's containers share.

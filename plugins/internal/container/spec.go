@@ -40,18 +40,24 @@ type Spec struct {
 	// Files are copied into the container before it starts.
 	Files []File `json:"-"`
 
-	Ports      []Port            `json:"ports,omitempty"`
-	Volumes    []Volume          `json:"volumes,omitempty"`
-	Binds      []Bind            `json:"binds,omitempty"`
-	Tmpfs      []string          `json:"tmpfs,omitempty"`
-	Networks   []Network         `json:"networks,omitempty"` // none: Docker's default bridge
-	ExtraHosts []string          `json:"extra_hosts,omitempty"`
-	Labels     map[string]string `json:"labels,omitempty"`
+	Ports   []Port   `json:"ports,omitempty"`
+	Volumes []Volume `json:"volumes,omitempty"`
+	// VolumePrefix begins the names of the volumes. Default: the container's
+	// name; containers that take each other's place share theirs by it.
+	VolumePrefix string            `json:"volume_prefix,omitempty"`
+	Binds        []Bind            `json:"binds,omitempty"`
+	Tmpfs        []string          `json:"tmpfs,omitempty"`
+	Networks     []Network         `json:"networks,omitempty"` // none: Docker's default bridge
+	ExtraHosts   []string          `json:"extra_hosts,omitempty"`
+	Labels       map[string]string `json:"labels,omitempty"`
 
 	Limits Limits `json:"limits,omitzero"`
 	// Restart is Docker's restart policy: no, on-failure, always or
 	// unless-stopped, the default.
 	Restart string `json:"restart"`
+	// HoldRestart leaves the restart policy off for now, so that an exit is seen
+	// as one. An Ensure without it turns the policy on.
+	HoldRestart bool `json:"-"`
 
 	ReadOnlyRoot       bool     `json:"read_only_root,omitempty"`
 	AllowNewPrivileges bool     `json:"allow_new_privileges,omitempty"` // default: no-new-privileges
@@ -93,7 +99,8 @@ type Port struct {
 
 func (p Port) key() string { return fmt.Sprintf("%d/%s", p.Container, cmp.Or(p.Protocol, "tcp")) }
 
-// Volume is a named volume. It is called <container name>-<Name>, belongs to
+// Volume is a named volume. It is called <container name>-<Name> (see
+// Spec.VolumePrefix), belongs to
 // the component, and outlives the container unless it is purged.
 type Volume struct {
 	Name     string `json:"name"`
@@ -134,7 +141,7 @@ func (e Endpoints) Addr(containerPort int) string { return e[fmt.Sprintf("%d/tcp
 func (s Spec) owner() owner { return owner{s.Service, s.Component} }
 
 // volumeName is the Docker name of a volume of the spec.
-func (s Spec) volumeName(v Volume) string { return s.Name + "-" + v.Name }
+func (s Spec) volumeName(v Volume) string { return cmp.Or(s.VolumePrefix, s.Name) + "-" + v.Name }
 
 var nameRE = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,200}$`)
 
