@@ -120,6 +120,7 @@ func TestTheExampleLoadsWithTheDefaultsAndTheShippedServices(t *testing.T) {
 		"container-logs-ingest": {"ContainerLogsIngestWorkflow", "", "container-logs-ingest-queue"},
 		"otlp-ingest":           {"OtlpFromAppsIngestWorkflow", "", "otlp-ingest-queue"},
 		"chat":                  {"ChatSetupWorkflow", "ChatCleanupWorkflow", "chat-queue"},
+		"ai-proxy":              {"AIProxyWorkflow", "AIProxyCleanupWorkflow", "ai-proxy-queue"},
 		"flyio-deploy":          {"FlyioDeploymentWorkflow", "", "flyio-deploy-queue"},
 		"railway-deploy":        {"RailwayDeploymentWorkflow", "", "railway-deploy-queue"},
 		"render-deploy":         {"RenderDeploymentWorkflow", "", "render-deploy-queue"},

@@ -147,6 +147,9 @@ type gate struct {
 	reached chan struct{} // closed when the answer is held
 	release func()        // lets it, and all later ones, through
 
+	match func(*http.Request) bool
+	pass  bool // let the matching request through while the test breaks something
+
 	mu   sync.Mutex
 	used bool
 	down bool
@@ -155,8 +158,15 @@ type gate struct {
 
 func newGate(t *testing.T, docker *client.Client) *gate {
 	t.Helper()
+	return newGateAt(t, docker, false, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/containers/create") })
+}
+
+// newGateAt is a gate for the first POST that matches; one that lets it pass
+// only tells the test.
+func newGateAt(t *testing.T, docker *client.Client, pass bool, match func(*http.Request) bool) *gate {
+	t.Helper()
 	let := make(chan struct{})
-	g := &gate{host: "unix://" + filepath.Join(t.TempDir(), "gate.sock"), reached: make(chan struct{}), release: sync.OnceFunc(func() { close(let) })}
+	g := &gate{match: match, pass: pass, host: "unix://" + filepath.Join(t.TempDir(), "gate.sock"), reached: make(chan struct{}), release: sync.OnceFunc(func() { close(let) })}
 	at, err := url.Parse(docker.DaemonHost())
 	if err != nil {
 		t.Fatal(err)
@@ -182,6 +192,10 @@ func newGate(t *testing.T, docker *client.Client) *gate {
 		hold, down := g.admit(r)
 		if down {
 			panic(http.ErrAbortHandler)
+		}
+		if hold && g.pass {
+			close(g.reached)
+			hold = false
 		}
 		if !hold {
 			reverse.ServeHTTP(w, r)
@@ -214,7 +228,7 @@ func newGate(t *testing.T, docker *client.Client) *gate {
 func (g *gate) admit(r *http.Request) (hold, down bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	hold = !g.used && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/containers/create")
+	hold = !g.used && r.Method == http.MethodPost && g.match(r)
 	g.used = g.used || hold
 	if g.down {
 		g.cut++

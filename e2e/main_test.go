@@ -25,7 +25,7 @@ func bin(parts ...string) string {
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	for _, path := range []string{bin("host"), bin("devserver"), bin("plugins", "databases"), bin("plugins", "deploy"), bin("plugins", "observability"), bin("plugins", "greeter")} {
+	for _, path := range []string{bin("host"), bin("devserver"), bin("plugins", "databases"), bin("plugins", "deploy"), bin("plugins", "chat"), bin("plugins", "observability"), bin("plugins", "greeter")} {
 		if _, err := os.Stat(path); err != nil {
 			fmt.Fprintf(os.Stderr, "the end-to-end tests run the built binaries, and %s is missing: make build\n", path)
 			return 1

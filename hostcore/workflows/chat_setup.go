@@ -32,8 +32,9 @@ func chatSetup() spec {
 // or the host's ChatContext when params name none.
 //
 // A setup that fails or is canceled half-way takes back, in reverse order, what this run created and nothing else:
-// containers whose step answered {"created": true} and an image whose step answered {"built": true}. A step that fails
-// itself cleans up after itself. With rollback_on_failure false in params everything is left for inspection.
+// containers whose step answered {"created": true} and an image whose step answered {"built": true}, named to the
+// activities as container and image, so that a version that serves meanwhile stays. Data is never purged. A step that
+// fails itself cleans up after itself. With rollback_on_failure false in params everything is left for inspection.
 func (o Options) ChatSetupWorkflow(ctx workflow.Context, params Arg) (string, error) {
 	f := begin(ctx, chatSetup())
 	f.log.Info("ChatSetupWorkflow start")
@@ -42,16 +43,16 @@ func (o Options) ChatSetupWorkflow(ctx workflow.Context, params Arg) (string, er
 
 	neo4j := f.step("start_neo4j_dependency_activity", p)
 	if !keep && neo4j.fields().isTrue("created") {
-		f.undoWith(p, "stop_neo4j_dependency_activity", "delete_neo4j_dependency_activity")
+		f.undoWith(p.with("purge", false), "stop_neo4j_dependency_activity", "delete_neo4j_dependency_activity")
 	}
 	f.step("verify_cloudflare_dependency_activity", p)
 	image := f.step("build_chat_image_activity", p)
 	if !keep && image.fields().isTrue("built") {
-		f.undoWith(p, "delete_chat_image_activity")
+		f.undoWith(p.with("purge", false).with("image", image.fields().text("image")), "delete_chat_image_activity")
 	}
 	container := f.step("run_chat_container_activity", p)
 	if !keep && container.fields().isTrue("created") {
-		f.undoWith(p, "stop_chat_container_activity", "delete_chat_container_activity")
+		f.undoWith(p.with("purge", false).with("container", container.fields().text("container")), "stop_chat_container_activity", "delete_chat_container_activity")
 	}
 	f.healthy("check_chat_health_activity", p)
 	return f.complete("chat_setup_complete")

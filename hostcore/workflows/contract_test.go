@@ -93,6 +93,10 @@ func contractRows() []contractRow {
 			steps: []string{"generate_deployment_configs_activity", "create_render_blueprint_activity", "push_to_github_activity",
 				"deploy_to_render_activity", "check_deployment_health_activity"},
 			result: "render_deploy_complete"},
+		{workflow: "AIProxyWorkflow", args: []any{named}, retry: r1, limit: 5 * time.Minute,
+			steps: []string{"start_ai_proxy_container"}, result: "AI proxy running"},
+		{workflow: "AIProxyCleanupWorkflow", args: []any{named}, retry: r1, limit: 5 * time.Minute,
+			steps: []string{"stop_ai_proxy_container", "delete_ai_proxy_container"}, result: "AI proxy removed"},
 	}
 }
 

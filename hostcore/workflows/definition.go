@@ -64,6 +64,8 @@ func definitions(o Options) []Definition {
 		{flyioDeployment(), FlyioDeploymentWorkflow},
 		{railwayDeployment(), RailwayDeploymentWorkflow},
 		{renderDeployment(), RenderDeploymentWorkflow},
+		{aiProxy(), AIProxyWorkflow},
+		{aiProxyCleanup(), AIProxyCleanupWorkflow},
 		{logsThenIngest(), RunLogsPipelineThenStdoutIngest},
 		{scheduledStart(), ScheduledStartWorkflow},
 	}

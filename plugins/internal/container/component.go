@@ -16,6 +16,9 @@ type Component struct {
 	Name  string // part of the container's name, and orch.component: "neo4j"
 	Title string // for people: "Neo4j"
 
+	// SharedNetworks are removed with the last container in them (see Ref).
+	SharedNetworks []string
+
 	// Names of the activities. Default start_<Name>_container and so on.
 	StartName, StopName, DeleteName string
 	// Timeout suggests the limit of one attempt. Default 5 min.
@@ -151,7 +154,7 @@ func (c Component) Stop(ctx context.Context, in StopInput) (StopOutput, error) {
 	if err != nil {
 		return StopOutput{}, Failure(err)
 	}
-	res, err := engine.Stop(ctx, Ref{Service: service, Component: c.Name})
+	res, err := engine.Stop(ctx, Ref{Service: service, Component: c.Name, SharedNetworks: c.SharedNetworks})
 	if err != nil {
 		return StopOutput{}, Failure(err)
 	}
@@ -171,7 +174,7 @@ func (c Component) Delete(ctx context.Context, in DeleteInput) (DeleteOutput, er
 	if err != nil {
 		return DeleteOutput{}, Failure(err)
 	}
-	res, err := engine.Delete(ctx, Ref{Service: service, Component: c.Name}, DeleteOptions{Purge: in.Purge})
+	res, err := engine.Delete(ctx, Ref{Service: service, Component: c.Name, SharedNetworks: c.SharedNetworks}, DeleteOptions{Purge: in.Purge})
 	if err != nil {
 		return DeleteOutput{}, Failure(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -95,6 +96,15 @@ type Port struct {
 	HostIP    string `json:"host_ip"`            // default 127.0.0.1
 	Protocol  string `json:"protocol,omitempty"` // tcp, the default, or udp
 	Setting   string `json:"-"`                  // configuration key of Host, for messages
+}
+
+// Address is host:port under which this machine reaches the published port.
+func (p Port) Address() string {
+	ip := net.ParseIP(p.HostIP)
+	if ip == nil || ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Host))
+	}
+	return net.JoinHostPort(p.HostIP, strconv.Itoa(p.Host))
 }
 
 func (p Port) key() string { return fmt.Sprintf("%d/%s", p.Container, cmp.Or(p.Protocol, "tcp")) }
