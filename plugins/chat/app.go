@@ -29,7 +29,7 @@ type app struct {
 // app describes the application's container from the configuration and the
 // image that was built last, or the given one.
 func (g *group) app(ctx context.Context, in Input) (*app, error) {
-	engine, err := g.docker.Engine()
+	engine, err := g.answering(ctx)
 	if err != nil {
 		return nil, err
 	}

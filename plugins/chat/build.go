@@ -77,7 +77,7 @@ func repository(service string) (string, error) {
 // build is build_chat_image_activity.
 func (g *group) build(ctx context.Context, in Input) (BuildOutput, error) {
 	c := g.current()
-	engine, err := g.docker.Engine()
+	engine, err := g.answering(ctx)
 	if err != nil {
 		return BuildOutput{}, container.Failure(err)
 	}
@@ -120,9 +120,6 @@ func (g *group) newBuild(ctx context.Context, c Config, in Input, engine *contai
 	maps.Copy(b.args, in.BuildArgs)
 	if err := b.checkArgs(); err != nil {
 		return nil, err
-	}
-	if err := engine.Ping(ctx); err != nil {
-		return nil, container.Failure(err)
 	}
 	limit, err := c.Build.maxContext()
 	if err != nil {

@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	dcontainer "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
 	"github.com/orch-host/orch/plugins/internal/container"
+	"github.com/orch-host/orch/sdk/pluginv1"
 	"github.com/orch-host/orch/sdk/sdktest"
 )
 
@@ -344,4 +346,52 @@ func (s *site) images() []string {
 		}
 	}
 	return names
+}
+
+func TestACanceledBuildEndsAtOnceAndLeavesNothing(t *testing.T) {
+	s := newSite(t)
+	s.file("Dockerfile", "FROM "+neo4jImage+"\nENV NEO4J_AUTH=none\nENV MARK="+s.service+"\nRUN [\"/server\"]\n") // which does not end
+	attempt := s.Begin(sdktest.Call{Activity: "build_chat_image_activity", Args: []any{s.params()}})
+	docker := s.docker()
+	building := func() int {
+		list, err := docker.ContainerList(t.Context(), dcontainer.ListOptions{All: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, c := range list {
+			if i, err := docker.ContainerInspect(t.Context(), c.ID); err == nil && strings.Contains(strings.Join(i.Config.Env, " "), "MARK="+s.service) {
+				n++
+			}
+		}
+		return n
+	}
+	for deadline := time.Now().Add(time.Minute); building() == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the build does not begin")
+		}
+	}
+	attempt.Cancel(pluginv1.Cancel_REQUESTED, 10*time.Second)
+	if o := attempt.Wait(); o.Failure == nil {
+		t.Errorf("it answered %+v", o)
+	}
+	for deadline := time.Now().Add(30 * time.Second); building() > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the container of the build is left")
+		}
+	}
+	if left := s.images(); len(left) != 0 {
+		t.Errorf("images left: %v", left)
+	}
+}
+
+func TestADockerThatDoesNotAnswerIsSaidWithTheSetting(t *testing.T) {
+	h := sdktest.Start(t, Plugin("0.0.1"), sdktest.Config(map[string]any{"docker": map[string]any{"host": "unix:///nowhere/docker.sock"}}))
+	dir := folder(t, map[string]string{"Dockerfile": "FROM scratch"})
+	for _, activity := range []string{"start_neo4j_dependency_activity", "build_chat_image_activity", "run_chat_container_activity", "stop_chat_container_activity"} {
+		f := h.Execute(sdktest.Call{Activity: activity, Args: []any{map[string]any{"service_name": "s", "context": dir}}}).Failure
+		if f == nil || f.Type != container.TypeUnreachable || !strings.Contains(f.Message, "plugins.chat.config.docker.host") {
+			t.Errorf("%s: %v, want %s with the setting", activity, f, container.TypeUnreachable)
+		}
+	}
 }

@@ -28,7 +28,7 @@ type CleanupOutput struct {
 // cleanup is what stop and delete work on: the application without its spec,
 // which needs an image that may be gone.
 func (g *group) cleanup(ctx context.Context, in Input) (*app, error) {
-	engine, err := g.docker.Engine()
+	engine, err := g.answering(ctx)
 	if err != nil {
 		return nil, err
 	}

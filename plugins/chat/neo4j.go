@@ -70,7 +70,7 @@ func (g *group) absentBefore(ctx context.Context, service, component string) (bo
 		sdk.Heartbeat(ctx, before)
 		return *before.Absent, nil
 	}
-	engine, err := g.docker.Engine()
+	engine, err := g.answering(ctx)
 	if err != nil {
 		return false, err
 	}

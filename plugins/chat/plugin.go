@@ -62,3 +62,12 @@ func (g *group) current() Config {
 	}
 	return Config{}
 }
+
+// answering returns the engine, if it answers.
+func (g *group) answering(ctx context.Context) (*container.Engine, error) {
+	engine, err := g.docker.Engine()
+	if err != nil {
+		return nil, err
+	}
+	return engine, engine.Ping(ctx)
+}
