@@ -109,7 +109,9 @@ func Serve(ctx context.Context, listen, dir string) error {
 		}
 	}
 	for range left {
-		<-failed
+		if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
 	}
 	return err
 }
