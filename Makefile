@@ -42,7 +42,7 @@ test: build ## run all tests; those that need Docker say so when it is missing
 	sh .ci/test.sh
 
 .PHONY: images
-images: ## build the images that the tests and the quickstart need
+images: ## build all images: stand-ins and real components (ten to twenty minutes the first time)
 	$(MAKE) -C images
 
 .PHONY: lint

@@ -37,7 +37,7 @@ else
 	if [ -n "$standins" ]; then
 		echo "These images are not here and cannot be pulled:$standins"
 		echo "Building small stand-ins that speak the same readiness protocols but store nothing."
-		make -s images
+		make -s -C images standins
 	fi
 fi
 # shellcheck disable=SC2086 # the flags are words
