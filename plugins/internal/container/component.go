@@ -16,6 +16,13 @@ type Component struct {
 	Name  string // part of the container's name, and orch.component: "neo4j"
 	Title string // for people: "Neo4j"
 
+	// Shared, when set, names what the container belongs to in place of the
+	// service: all services then have one.
+	Shared func() string
+	// KeptBy is a workflow type whose stop and delete steps leave the container
+	// to the start step that follows: start replaces it only when something has
+	// changed, and puts it back when its successor fails. Default: none.
+	KeptBy string
 	// SharedNetworks are removed with the last container in them (see Ref).
 	SharedNetworks []string
 
@@ -69,7 +76,7 @@ type StartOutput struct {
 	ContainerID     string            `json:"container_id"`
 	Name            string            `json:"name"`
 	Image           string            `json:"image"`
-	Action          Action            `json:"action" jsonschema:"created, started, replaced or unchanged"`
+	Action          Action            `json:"action" jsonschema:"created, started, replaced, reloaded or unchanged"`
 	Changed         bool              `json:"changed"`
 	Endpoints       map[string]string `json:"endpoints"`
 	Volumes         []string          `json:"volumes,omitempty"`
@@ -81,14 +88,14 @@ type StartOutput struct {
 type StopOutput struct {
 	Name        string `json:"name"`
 	ContainerID string `json:"container_id,omitempty"`
-	Action      string `json:"action" jsonschema:"stopped, unchanged or absent"`
+	Action      string `json:"action" jsonschema:"stopped, unchanged, absent, or kept for the start step that follows"`
 	Changed     bool   `json:"changed"`
 }
 
 // DeleteOutput of a delete activity.
 type DeleteOutput struct {
 	Name            string   `json:"name"`
-	Action          string   `json:"action" jsonschema:"deleted or absent"`
+	Action          string   `json:"action" jsonschema:"deleted, absent, or kept for the start step that follows"`
 	Changed         bool     `json:"changed"`
 	KeptVolumes     []string `json:"kept_volumes,omitempty" jsonschema:"volumes that hold its data; purge removes them"`
 	RemovedVolumes  []string `json:"removed_volumes,omitempty"`
@@ -154,6 +161,9 @@ func (c Component) Stop(ctx context.Context, in StopInput) (StopOutput, error) {
 	if err != nil {
 		return StopOutput{}, Failure(err)
 	}
+	if c.kept(ctx) {
+		return StopOutput{Name: ContainerName(service, c.Name), Action: "kept"}, nil
+	}
 	res, err := engine.Stop(ctx, Ref{Service: service, Component: c.Name, SharedNetworks: c.SharedNetworks})
 	if err != nil {
 		return StopOutput{}, Failure(err)
@@ -173,6 +183,9 @@ func (c Component) Delete(ctx context.Context, in DeleteInput) (DeleteOutput, er
 	engine, service, err := c.begin(ctx, in.ServiceName)
 	if err != nil {
 		return DeleteOutput{}, Failure(err)
+	}
+	if c.kept(ctx) && !in.Purge {
+		return DeleteOutput{Name: ContainerName(service, c.Name), Action: "kept"}, nil
 	}
 	res, err := engine.Delete(ctx, Ref{Service: service, Component: c.Name, SharedNetworks: c.SharedNetworks}, DeleteOptions{Purge: in.Purge})
 	if err != nil {
@@ -197,9 +210,16 @@ func (c Component) Delete(ctx context.Context, in DeleteInput) (DeleteOutput, er
 // before anything is made from them.
 func (c Component) begin(ctx context.Context, service string) (*Engine, string, error) {
 	service = cmp.Or(service, sdk.GetInfo(ctx).Service)
+	if c.Shared != nil {
+		service = c.Shared()
+	}
 	if err := checkRef(service, c.Name, ContainerName(service, c.Name)); err != nil {
 		return nil, "", err
 	}
 	engine, err := c.Group.Engine()
 	return engine, service, err
+}
+
+func (c Component) kept(ctx context.Context) bool {
+	return c.KeptBy != "" && sdk.GetInfo(ctx).WorkflowType == c.KeptBy
 }

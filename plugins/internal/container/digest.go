@@ -35,7 +35,10 @@ func (s Spec) digest() (string, error) {
 	}
 	for _, f := range s.Files {
 		sum := hexSum(f.Content)
-		if f.Secret {
+		if f.Live {
+			sum = ""
+		}
+		if f.Secret && !f.Live {
 			var err error
 			if sum, err = s.secretSum("file "+f.Path, string(f.Content)); err != nil {
 				return "", err

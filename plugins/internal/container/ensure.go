@@ -22,6 +22,7 @@ const (
 	Started   Action = "started"
 	Unchanged Action = "unchanged"
 	Replaced  Action = "replaced"
+	Reloaded  Action = "reloaded" // it runs on, with other live files
 )
 
 // Result is a container that is as its spec says, and ready.
@@ -39,8 +40,8 @@ type Result struct {
 
 // Ensure makes the container that the spec describes exist, run and be ready;
 // see the package documentation for how. Errors: [SpecError], [UnreachableError],
-// [ForeignError], [ImageError], [PortInUseError], [ExitedError], [NotReadyError],
-// and plain ones of the engine, which another attempt may mend.
+// [ForeignError], [ImageError], [VerifyError], [PortInUseError], [ExitedError],
+// [NotReadyError], and plain ones of the engine, which another attempt may mend.
 func (e *Engine) Ensure(ctx context.Context, spec Spec) (Result, error) {
 	s, err := spec.normalized()
 	if err != nil {
@@ -73,6 +74,8 @@ type ensuring struct {
 	cur      *snapshot // the settled container
 	created  bool
 	replaced bool
+	reloaded bool
+	verified bool // the files have passed Spec.Verify
 	began    bool // started or resumed by this call
 	started  bool // ... and Docker has been there since
 	prevRan  bool // the container that we replace was running, as far as we know
@@ -187,6 +190,9 @@ func (r *ensuring) prepare(ctx context.Context, next *snapshot) error {
 	if next != nil && (!r.matches(next) || !next.neverStarted) {
 		return r.remove(ctx, next)
 	}
+	if err := r.verify(ctx); err != nil {
+		return err
+	}
 	if err := r.ensureNetworks(ctx, r.s); err != nil {
 		return err
 	}
@@ -242,6 +248,13 @@ func (r *ensuring) bringUp(ctx context.Context, cur, prev *snapshot) error {
 	if err := r.setRestart(ctx, cur, dcontainer.RestartPolicyDisabled); err != nil {
 		return err
 	}
+	if before, err := r.writeLive(ctx, cur); err != nil {
+		return err
+	} else if before != nil { // it takes them up as it starts
+		if err := r.writeFiles(ctx, cur, r.s.applied()); err != nil {
+			return err
+		}
+	}
 	sdk.Progress(ctx, "starting container "+r.s.Name, 0, 0)
 	err := r.api.ContainerStart(ctx, cur.id, dcontainer.StartOptions{})
 	if cerrdefs.IsNotFound(err) && strings.Contains(err.Error(), "network") {
@@ -271,6 +284,9 @@ func (r *ensuring) settle(ctx context.Context, cur, next, prev *snapshot) (done 
 		return false, r.remove(ctx, next)
 	}
 	if err := r.awaitReady(ctx, cur); err != nil {
+		return false, err
+	}
+	if err := r.reload(ctx, cur); err != nil {
 		return false, err
 	}
 	// Only a container that has come up is restarted by Docker: before, an exit
@@ -305,6 +321,8 @@ func (r *ensuring) result() Result {
 		res.Action = Created
 	case r.began:
 		res.Action = Started
+	case r.reloaded:
+		res.Action = Reloaded
 	}
 	res.Changed = res.Action != Unchanged
 	return res

@@ -100,6 +100,19 @@ func (e *SpecError) Error() string { return fmt.Sprintf("container %s: %s", e.Na
 
 func (e *SpecError) Unwrap() error { return e.Err }
 
+// VerifyError: the component itself refuses its configuration. Nothing has been
+// changed.
+type VerifyError struct {
+	Name    string // the container
+	Image   string
+	Command string // the check
+	Output  string // what it says, secrets taken out
+}
+
+func (e *VerifyError) Error() string {
+	return fmt.Sprintf("container %s is left as it is: its new configuration is refused by %q of %s:\n%s", e.Name, e.Command, e.Image, strings.TrimSpace(e.Output))
+}
+
 // ExitedError: the container's process has ended before the component was ready.
 type ExitedError struct {
 	Name       string
@@ -158,6 +171,7 @@ const (
 	TypeImage       = "ImageMissing"
 	TypePortInUse   = "PortInUse"
 	TypeSpec        = "InvalidContainer"
+	TypeVerify      = "InvalidConfiguration"
 	TypeExited      = "ContainerExited"
 	TypeNotReady    = "NotReady"
 )
@@ -171,6 +185,7 @@ func Failure(err error) error {
 		image       *ImageError
 		port        *PortInUseError
 		spec        *SpecError
+		verify      *VerifyError
 		exited      *ExitedError
 		notReady    *NotReadyError
 	)
@@ -188,6 +203,8 @@ func Failure(err error) error {
 		f.Type = TypePortInUse
 	case errors.As(err, &spec):
 		f.Type, f.NonRetryable = TypeSpec, true
+	case errors.As(err, &verify):
+		f.Type, f.NonRetryable = TypeVerify, true
 	case errors.As(err, &exited):
 		f.Type = TypeExited
 	case errors.As(err, &notReady):

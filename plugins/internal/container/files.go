@@ -15,7 +15,7 @@ import (
 // same content, so callers that race do no harm.
 func (e *Engine) copyFiles(ctx context.Context, s Spec, id string) error {
 	byDir := map[string][]File{}
-	for _, f := range s.Files {
+	for _, f := range append(s.Files, s.applied()...) {
 		dir := "/" // parents are made on the way
 		if s.ReadOnlyRoot || s.inVolume(f.Path) {
 			dir = path.Dir(f.Path)
@@ -27,7 +27,9 @@ func (e *Engine) copyFiles(ctx context.Context, s Spec, id string) error {
 		if err != nil {
 			return fmt.Errorf("pack the files of container %s: %w", s.Name, err)
 		}
-		if err := e.api.CopyToContainer(ctx, id, dir, archive, dcontainer.CopyToContainerOptions{CopyUIDGID: true}); err != nil {
+		// Without CopyUIDGID, by which the engine would look the container's user up
+		// in its passwd file: the archive says whose the files are.
+		if err := e.api.CopyToContainer(ctx, id, dir, archive, dcontainer.CopyToContainerOptions{}); err != nil {
 			return fmt.Errorf("copy %s into container %s: %w", names(files), s.Name, err)
 		}
 	}
@@ -52,6 +54,9 @@ func tarOf(dir string, files []File) (*bytes.Buffer, error) {
 		h := &tar.Header{
 			Typeflag: tar.TypeReg, Name: strings.TrimPrefix(strings.TrimPrefix(f.Path, dir), "/"),
 			Mode: int64(f.Mode.Perm()), Uid: f.UID, Gid: f.GID, Size: int64(len(f.Content)),
+		}
+		if f.Mode.IsDir() {
+			h.Typeflag, h.Name, h.Size = tar.TypeDir, h.Name+"/", 0
 		}
 		if err := w.WriteHeader(h); err != nil {
 			return nil, err

@@ -71,6 +71,13 @@ type Spec struct {
 	StopTimeout time.Duration `json:"stop_timeout"`
 	StopSignal  string        `json:"stop_signal,omitempty"` // "": the image's
 
+	// Verify is the component's own check of its files, run in a throw-away
+	// container of the same image before anything is made or replaced. A failure
+	// is a [VerifyError].
+	Verify *Command `json:"-"`
+	// Reload has the running component take up its live files (see File.Live).
+	Reload func(ctx context.Context, c Running) error `json:"-"`
+
 	// Ready asks the component itself, once, whether it can be used; nil error
 	// is yes. An error that sdk.NonRetryable made is final. A nil func is
 	// content with a running process.
@@ -87,6 +94,29 @@ type File struct {
 	UID     int         `json:"uid"`
 	GID     int         `json:"gid"`
 	Secret  bool        `json:"secret"` // its content and each of its lines are kept out of errors
+	// Live files may change while the container runs: another content does not
+	// replace the container; it is verified, written, and taken up by Spec.Reload.
+	// They cannot be in a volume or below a read-only root.
+	Live bool `json:"live,omitempty"`
+}
+
+// Dir is a folder that the container's user owns: volumes belong to root until
+// the image says otherwise.
+func Dir(path string, uid, gid int) File {
+	return File{Path: path, Mode: fs.ModeDir | 0o750, UID: uid, GID: gid}
+}
+
+// Command is what to run in a container.
+type Command struct {
+	Entrypoint []string // nil: the image's
+	Cmd        []string
+}
+
+// Running is a container that runs.
+type Running struct {
+	Name   string
+	At     Endpoints
+	Signal func(ctx context.Context, name string) error // sends its process a signal such as SIGHUP
 }
 
 // Port publishes a port of the container on the host.
@@ -203,6 +233,9 @@ func (s Spec) normalized() (Spec, error) {
 		}
 		if !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || f.Path == "/" {
 			return bad("file path %q is not absolute and clean", f.Path)
+		}
+		if f.Live && (s.ReadOnlyRoot || s.inVolume(f.Path) || s.Reload == nil || f.Mode.IsDir()) {
+			return bad("live file %s: want a Reload, and no volume or read-only root", f.Path)
 		}
 		if s.ReadOnlyRoot && path.Dir(f.Path) == "/" {
 			return bad("file %s: with a read-only root a file cannot be in / itself", f.Path)

@@ -2,6 +2,7 @@
 //
 //	box serve TEXT [DELAY]   answers TEXT on :8080 after DELAY, until SIGTERM
 //	box file PATH            answers the content of PATH on :8080
+//	box write PATH TEXT      writes the file and answers its content on :8080
 //	box env NAME             answers the variable on :8080
 //	box exit CODE LINE...    prints the lines and exits
 //	box hang                 does nothing, until SIGTERM
@@ -33,6 +34,12 @@ func main() {
 		fmt.Println("hanging")
 		<-stop
 		return
+	case "write":
+		if err := os.WriteFile(args[1], []byte(args[2]), 0o600); err != nil {
+			fmt.Println(err)
+			os.Exit(8)
+		}
+		fallthrough
 	case "file":
 		answer = func() string {
 			data, err := os.ReadFile(args[1])
@@ -44,7 +51,7 @@ func main() {
 	case "env":
 		answer = func() string { return os.Getenv(args[1]) }
 	}
-	delay, _ := time.ParseDuration(args[2])
+	delay, _ := time.ParseDuration(args[2]) // 0 for what is none
 	go func() {
 		time.Sleep(delay)
 		fmt.Println("listening")

@@ -1,0 +1,147 @@
+package container
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+
+	"github.com/orch-host/orch/sdk"
+)
+
+// Beside each live file lies a copy of what the component has taken up. A crash
+// between the writing of a file and its reload leaves the two different, and
+// the next Ensure reloads.
+const appliedSuffix = ".applied"
+
+func (s Spec) applied() []File {
+	var copies []File
+	for _, f := range s.Files {
+		if f.Live {
+			f.Path += appliedSuffix
+			copies = append(copies, f)
+		}
+	}
+	return copies
+}
+
+// verify has the component check its files, once per call of Ensure.
+func (r *ensuring) verify(ctx context.Context) error {
+	if r.s.Verify == nil || r.verified {
+		return nil
+	}
+	check := r.s
+	check.Cmd = r.s.Verify.Cmd
+	if r.s.Verify.Entrypoint != nil {
+		check.Entrypoint = r.s.Verify.Entrypoint
+	}
+	res, err := r.Run(ctx, check)
+	if err != nil {
+		return fmt.Errorf("check the configuration of container %s: %w", r.s.Name, err)
+	}
+	if res.ExitCode != 0 {
+		return &VerifyError{Name: r.s.Name, Image: r.s.Image, Command: strings.Join(append(slices.Clone(r.s.Verify.Entrypoint), r.s.Verify.Cmd...), " "), Output: res.Output}
+	}
+	r.verified = true
+	return nil
+}
+
+// writeLive brings the live files of an existing container up to date; before
+// is what was taken up, when that differs.
+func (r *ensuring) writeLive(ctx context.Context, cur *snapshot) (before []File, err error) {
+	var live []File
+	same := true
+	for _, f := range r.s.Files {
+		if !f.Live {
+			continue
+		}
+		live = append(live, f)
+		was, err := r.readFile(ctx, cur.id, f.Path+appliedSuffix)
+		if err != nil {
+			return nil, err
+		}
+		same = same && bytes.Equal(was, f.Content)
+		f.Content = was
+		before = append(before, f)
+	}
+	if same {
+		return nil, nil
+	}
+	if err := r.verify(ctx); err != nil {
+		return nil, err
+	}
+	r.reloaded = true
+	return before, r.writeFiles(ctx, cur, live)
+}
+
+func (r *ensuring) writeFiles(ctx context.Context, cur *snapshot, files []File) error {
+	s := r.s
+	s.Files = slices.Clone(files)
+	for i := range s.Files {
+		s.Files[i].Live = false // these themselves, and no copies
+	}
+	return r.copyFiles(ctx, s, cur.id)
+}
+
+// reload has the running component take up live files that differ from those
+// it has; when it cannot, the previous ones are put back.
+func (r *ensuring) reload(ctx context.Context, cur *snapshot) error {
+	before, err := r.writeLive(ctx, cur)
+	if err != nil || before == nil {
+		return err
+	}
+	sdk.Progress(ctx, "reloading "+r.s.Name, 0, 0)
+	if err := r.takeUp(ctx, cur); err != nil {
+		cleanup, cancel := sdk.Cleanup(ctx)
+		defer cancel()
+		back := r.writeFiles(cleanup, cur, before)
+		if back == nil {
+			back = r.takeUp(cleanup, cur)
+		}
+		if back != nil {
+			return fmt.Errorf("container %s does not take up its new configuration: %w; and the previous one could not be put back: %w", r.s.Name, err, back)
+		}
+		return fmt.Errorf("container %s does not take up its new configuration, and goes on with the previous one: %w", r.s.Name, err)
+	}
+	return r.writeFiles(ctx, cur, r.s.applied())
+}
+
+func (r *ensuring) takeUp(ctx context.Context, cur *snapshot) error {
+	err := r.s.Reload(ctx, Running{
+		Name: cur.name, At: cur.ports,
+		Signal: func(ctx context.Context, name string) error {
+			return wrap(r.api.ContainerKill(ctx, cur.id, name), "send %s to container %s", name, cur.name)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return r.awaitReady(ctx, cur)
+}
+
+// readFile reads a file of a container, running or not; nil when there is none.
+func (e *Engine) readFile(ctx context.Context, id, path string) ([]byte, error) {
+	body, _, err := e.api.CopyFromContainer(ctx, id, path)
+	if cerrdefs.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s of container %s: %w", path, id[:12], err)
+	}
+	defer body.Close()
+	archive := tar.NewReader(body)
+	if _, err := archive.Next(); err != nil {
+		return nil, fmt.Errorf("read %s of container %s: %w", path, id[:12], err)
+	}
+	content, err := io.ReadAll(archive)
+	if err != nil {
+		return nil, fmt.Errorf("read %s of container %s: %w", path, id[:12], errors.Join(err, ctx.Err()))
+	}
+	return content, nil
+}
