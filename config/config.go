@@ -80,6 +80,7 @@ type Host struct {
 	StateDir   string   `toml:"state_dir" flag:"state-dir" path:"true" default:"$XDG_STATE_HOME/orch or ~/.local/state/orch; for root /var/lib/orch" doc:"Folder of everything that must survive a restart: the embedded database, the plugin store, generated passwords."`
 	RuntimeDir string   `toml:"runtime_dir" flag:"runtime-dir" path:"true" default:"$XDG_RUNTIME_DIR/orch or /tmp/orch-<uid>; for root /run/orch" doc:"Folder of the sockets. Must be short, 67 bytes at the most, since the path of a socket is limited to 107."`
 	Listen     string   `toml:"listen" flag:"listen" check:"listen" doc:"Address of the HTTP endpoints (health, metrics, status page). Loopback only, since they ask for no password. Port 0 takes a free one; empty turns them off."`
+	OTLP       string   `toml:"otlp_endpoint" check:"url" doc:"Base URL of an OTLP/HTTP receiver, such as 'http://localhost:4318', that gets the metrics of this host every 15 s. Empty: none."`
 	LogLevel   string   `toml:"log_level" flag:"log-level" oneof:"debug info warn error" doc:"The least important lines to log."`
 	LogFormat  string   `toml:"log_format" flag:"log-format" oneof:"auto text json" doc:"How log lines look. 'auto' is text on a terminal and JSON elsewhere."`
 	Pipelines  string   `toml:"pipelines_dir" path:"true" default:"pipelines, beside orch.toml; without a file, in the state folder" doc:"Folder with declared pipelines: each <name>.yaml is the workflow type 'pipeline/<name>'."`

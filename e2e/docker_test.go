@@ -41,7 +41,7 @@ func engine(t *testing.T) *client.Client {
 	}
 	for _, image := range []string{neo4jImage, qdrantImage} {
 		if _, err := c.ImageInspect(t.Context(), image); err != nil {
-			t.Fatalf("image %s is missing: make images (%v)", image, err)
+			t.Fatalf("image %s is missing: make -C images standins (%v)", image, err)
 		}
 	}
 	return c

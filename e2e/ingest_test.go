@@ -38,9 +38,12 @@ func newCountingSink(t *testing.T) *countingSink {
 func (s *countingSink) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/api/datasources/name/"):
-		http.Error(w, `{"message":"data source not found"}`, http.StatusNotFound)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"message":"Data source not found"}`)
 		return
 	case r.URL.Path == "/api/datasources":
+		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, `{"id":1,"name":"Loki","message":"Datasource added"}`)
 		return
 	}

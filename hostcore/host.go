@@ -60,6 +60,7 @@ type Host struct {
 	events     *eventLog
 	logs       *pluginlog.Book
 	admin      *admin.Server
+	pusher     *pusher
 	embedded   *embedded.Server
 	clients    *connection.Clients
 
@@ -99,8 +100,14 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, h.cfg.Host.Listen, (*backend)(h), h.metrics(), decoder); err != nil {
+	metrics := h.metrics()
+	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, h.cfg.Host.Listen, (*backend)(h), metrics, decoder); err != nil {
 		return nil, err
+	}
+	if endpoint := h.cfg.Host.OTLP; endpoint != "" {
+		if h.pusher, err = startPush(endpoint, h.cfg.Host.Name, metrics, h.o.Logger); err != nil {
+			return nil, err
+		}
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -310,6 +317,9 @@ func (h *Host) Ready() admin.Ready { return (*backend)(h).Ready() }
 func (h *Host) Stop() {
 	h.cancel()
 	h.watching.Wait()
+	if h.pusher != nil {
+		h.pusher.stop()
+	}
 	h.closeQueues()
 	if h.supervisor != nil {
 		h.supervisor.Stop()

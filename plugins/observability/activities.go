@@ -1,10 +1,29 @@
 package observability
 
 import (
+	"slices"
 	"time"
 
 	"github.com/orch-host/orch/sdk"
 )
+
+// stack lists the activities of the components: start, stop and delete of
+// each, and the set-up of a Grafana that runs elsewhere. Grafana has two starts,
+// one for each pipeline that it was written for.
+func (g *group) stack() []sdk.ActivityDef {
+	return slices.Concat(
+		g.collector().Activities(),  // start_, stop_, delete_opentelemetry_collector
+		g.loki().Activities(),       // start_, stop_, delete_loki_activity
+		g.prometheus().Activities(), // start_, stop_, delete_prometheus_container
+		g.jaeger().Activities(),     // start_, stop_, delete_jaeger_container
+		g.promtail().Activities(),   // start_, stop_, delete_promtail_activity
+		g.grafana("").Activities(),  // start_, stop_, delete_grafana_container
+		g.grafana("start_grafana_activity").Activities()[:1],
+		[]sdk.ActivityDef{
+			sdk.Activity("configure_grafana_activity", "Gives a Grafana that runs already the datasources and dashboards. What is as it should be is left alone.", g.configureGrafana, sdk.Idempotent(), sdk.Timeout(time.Minute)),
+		},
+	)
+}
 
 // ingest lists the activities that find, label and ship logs.
 func (g *group) ingest() []sdk.ActivityDef {

@@ -1,115 +1,146 @@
 package observability
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
+	"path/filepath"
 	"strings"
-	"time"
 
+	"github.com/orch-host/orch/plugins/internal/container"
+	"github.com/orch-host/orch/plugins/internal/password"
+	"github.com/orch-host/orch/plugins/internal/ready"
 	"github.com/orch-host/orch/sdk"
 )
 
-// GrafanaConfig says where Grafana is and who we are there.
+const (
+	grafanaPort         = 3000
+	grafanaUID          = 472 // of the image's user
+	grafanaProvisioning = "/etc/grafana/provisioning"
+	grafanaDashboards   = "/etc/grafana/orch-dashboards"
+	grafanaData         = "/var/lib/grafana"
+	grafanaSecret       = "/run/secrets/grafana_admin"
+)
+
+// GrafanaConfig is the table [plugins.observability.config.grafana]: the
+// stack's own Grafana and, with url, one that runs elsewhere.
 type GrafanaConfig struct {
-	URL      string     `json:"url,omitempty" jsonschema:"default http://localhost:3000"`
-	User     string     `json:"user,omitempty" jsonschema:"default admin when there is a password"`
-	Password sdk.Secret `json:"password,omitempty"`
-	Token    sdk.Secret `json:"token,omitempty" jsonschema:"of a service account; goes before user and password"`
+	Common
+	Port     int        `json:"port,omitempty" jsonschema:"port of the web interface on the host; default 3000"`
+	URL      string     `json:"url,omitempty" jsonschema:"the Grafana that configure_grafana_activity and add_loki_datasource_activity set up; default the stack's own"`
+	User     string     `json:"user,omitempty" jsonschema:"administrator; default admin"`
+	Password sdk.Secret `json:"password,omitempty" jsonschema:"of the administrator, as env:NAME or file:/path; default for the stack's own: generated once and kept in a file that only the host's user can read"`
+	Token    sdk.Secret `json:"token,omitempty" jsonschema:"of a service account of the Grafana at url; goes before user and password"`
 }
 
-func (c GrafanaConfig) check() error { return checkURL("grafana.url", c.URL) }
-
-// Datasource is what became of a datasource.
-type Datasource struct {
-	Status string `json:"status"` // created, updated or unchanged
-	Name   string `json:"name"`
-	URL    string `json:"url"`
-}
-
-type datasource struct {
-	UID    string `json:"uid,omitempty"`
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Access string `json:"access"`
-	URL    string `json:"url"`
-}
-
-// addLokiDatasource makes Loki a datasource named Loki. The params are the workflow's and are not looked at.
-func (g *group) addLokiDatasource(ctx context.Context, _ any) (Datasource, error) {
-	c := g.current()
-	api := grafana{c.Grafana, strings.TrimSuffix(cmp.Or(c.Grafana.URL, "http://localhost:3000"), "/")}
-	want := datasource{Name: "Loki", Type: "loki", Access: "proxy", URL: cmp.Or(c.Loki.URL, "http://localhost:3100")}
-	done := Datasource{Status: "created", Name: want.Name, URL: want.URL}
-	for range 2 {
-		var have datasource
-		code, err := api.call(ctx, http.MethodGet, "/api/datasources/name/"+url.PathEscape(want.Name), nil, &have)
-		switch {
-		case err != nil && code != http.StatusNotFound:
-			return done, err
-		case err == nil:
-			want.UID = have.UID
-			if done.Status = "unchanged"; have == want {
-				return done, nil
-			}
-			done.Status = "updated"
-			_, err = api.call(ctx, http.MethodPut, "/api/datasources/uid/"+url.PathEscape(have.UID), want, nil)
-			return done, err
-		}
-		if code, err = api.call(ctx, http.MethodPost, "/api/datasources", want, nil); code != http.StatusConflict {
-			return done, err
-		} // somebody else was faster
+func (c GrafanaConfig) check() error {
+	problems := []error{c.Common.check("grafana"), container.CheckPort("grafana.port", c.Port), checkURL("grafana.url", c.URL)}
+	if p := c.Password.Reveal(); p != "" && (len(p) < 5 || strings.Contains(p, "\n")) {
+		problems = append(problems, sdk.ConfigProblem("grafana.password", "Grafana wants at least 5 characters, on one line"))
 	}
-	return done, fmt.Errorf("add datasource %s to Grafana at %s: the name is taken and cannot be looked up", want.Name, api.base)
+	return errors.Join(problems...)
 }
 
-type grafana struct {
-	GrafanaConfig
-	base string
+func (c GrafanaConfig) user() string { return cmp.Or(c.User, "admin") }
+
+// grafana gives its component, with a start activity of that name.
+func (g *group) grafana(start string) container.Component {
+	c := g.component(grafanaName, "Grafana", grafanaPart)
+	c.StartName = start
+	c.Purged = func(ctx context.Context, stack string) error { return password.Forget(grafanaPasswordFile(ctx, stack)) }
+	return c
 }
 
-// call makes one request; the error of an answer that is no success comes with its code.
-func (a grafana) call(ctx context.Context, method, path string, in, out any) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
+func grafanaPasswordFile(ctx context.Context, stack string) string {
+	return filepath.Join(sdk.StateDir(ctx), "passwords", stack+"-grafana")
+}
+
+func grafanaPart(ctx context.Context, c Config) (part, error) {
+	secret, secretFile := c.Grafana.Password, ""
+	if secret == "" {
+		var err error
+		secretFile = grafanaPasswordFile(ctx, c.stack())
+		if secret, err = password.Generated(secretFile); err != nil {
+			return part{}, err
+		}
+	}
+	files, err := provisioning(c)
+	if err != nil {
+		return part{}, err
+	}
+	files = append(files, container.File{Path: grafanaSecret, Content: []byte(secret.Reveal()), UID: grafanaUID, Secret: true})
+	return part{
+		name: grafanaName, title: "Grafana", table: "grafana", common: c.Grafana.Common,
+		image: "grafana/grafana:12.1.0",
+		env: map[string]string{
+			"GF_PATHS_DATA": grafanaData + "/data", "GF_SECURITY_ADMIN_USER": c.Grafana.user(), "GF_SECURITY_ADMIN_PASSWORD__FILE": grafanaSecret, "GF_USERS_ALLOW_SIGN_UP": "false",
+			"GF_ANALYTICS_REPORTING_ENABLED": "false", "GF_ANALYTICS_CHECK_FOR_UPDATES": "false", "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+			"GF_NEWS_NEWS_FEED_ENABLED": "false", "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+		},
+		uid: grafanaUID, data: grafanaData, files: files,
+		ports: []port{{container: grafanaPort, host: cmp.Or(c.Grafana.Port, grafanaPort), setting: "port"}},
+		ready: func(ctx context.Context, at container.Endpoints) error {
+			base := "http://" + at.Addr(grafanaPort)
+			return ready.All(ready.HTTP(base+"/api/health", ready.HTTPOptions{}), ready.HTTP(base+"/api/org", ready.HTTPOptions{
+				Username: c.Grafana.user(), Password: secret,
+				Refused: "its volume was made with another administrator or password: set " + settings + ".grafana.user and .password to those, or delete_grafana_container with purge",
+			}))(ctx)
+		},
+		urls:    []container.URL{{Name: "http", Scheme: "http", Port: grafanaPort}},
+		secrets: secretFile,
+	}, nil
+}
+
+// provisioning are the files by which our own Grafana knows its datasources
+// and dashboards from the first moment on.
+func provisioning(c Config) ([]container.File, error) {
+	var list []object
+	for _, d := range datasources(insideStack(c), ownUIDs()) {
+		list = append(list, object{
+			"name": d.Name, "type": d.Type, "uid": d.UID, "access": d.Access, "url": d.URL, "isDefault": d.Type == "prometheus",
+			"editable": false, "jsonData": escaped(d.JSONData),
+		})
+	}
+	sources, err := configFile(grafanaProvisioning+"/datasources/orch.yaml", object{"apiVersion": 1, "datasources": list})
+	if err != nil {
+		return nil, err
+	}
+	provider, err := configFile(grafanaProvisioning+"/dashboards/orch.yaml", object{"apiVersion": 1, "providers": []object{{
+		"name": "orch", "type": "file", "folder": dashboardFolder, "allowUiUpdates": false, "options": object{"path": grafanaDashboards},
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	files := []container.File{sources, provider}
+	for _, d := range Dashboards() {
+		text, err := json.MarshalIndent(d.Model(ownUIDs()), "", " ")
 		if err != nil {
-			return 0, err
+			return nil, fmt.Errorf("write dashboard %s: %w", d.UID, err)
 		}
-		body = bytes.NewReader(b)
+		files = append(files, container.File{Path: grafanaDashboards + "/" + d.UID + ".json", Content: text})
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, body)
-	if err != nil {
-		return 0, err
+	return files, nil
+}
+
+// escaped doubles the dollars of strings, which provisioning files take for variables.
+func escaped(v any) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, "$", "$$")
+	case object:
+		all := object{}
+		for k, e := range v {
+			all[k] = escaped(e)
+		}
+		return all
+	case []object:
+		all := make([]any, len(v))
+		for i, e := range v {
+			all[i] = escaped(e)
+		}
+		return all
 	}
-	req.Header.Set("Content-Type", "application/json")
-	if a.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+a.Token.Reveal())
-	} else if a.Password != "" {
-		req.SetBasicAuth(cmp.Or(a.User, "admin"), a.Password.Reveal())
-	}
-	client := http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, fmt.Errorf("the Grafana at %s does not answer: %w; start it or set url in [%s.grafana]", a.base, err, settings)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	switch code := resp.StatusCode; {
-	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return code, sdk.NonRetryable(fmt.Errorf("the Grafana at %s refuses %s %s (%d): set token, or user and password, in [%s.grafana]", a.base, method, path, code, settings))
-	case code/100 != 2:
-		return code, fmt.Errorf("the Grafana at %s answers %s %s with %d: %.300s", a.base, method, path, code, b)
-	case out != nil:
-		return code, errors.Join(err, json.Unmarshal(b, out))
-	}
-	return resp.StatusCode, nil
+	return v
 }

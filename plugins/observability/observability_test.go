@@ -1,10 +1,6 @@
 package observability_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,50 +86,6 @@ func TestAnIngestThatCannotWorkIsRefusedByKey(t *testing.T) {
 		if f := o.Failure; f == nil || !f.GetNonRetryable() || !strings.Contains(f.GetMessage(), key) {
 			t.Errorf("%v: want a final failure that names %q, got %v", params, key, o.Failure)
 		}
-	}
-}
-
-func TestTheLokiDatasourceIsMadeOnceAndCorrectedWhenItDiffers(t *testing.T) {
-	var have map[string]any
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if user, pass, _ := r.BasicAuth(); user != "admin" || pass != "s3cret" {
-			http.Error(w, "{}", http.StatusUnauthorized)
-			return
-		}
-		if r.Method == http.MethodGet {
-			if have == nil {
-				http.Error(w, `{"message":"data source not found"}`, http.StatusNotFound)
-				return
-			}
-			_ = json.NewEncoder(w).Encode(have)
-			return
-		}
-		have = map[string]any{}
-		if err := json.NewDecoder(r.Body).Decode(&have); err != nil {
-			t.Error(err)
-		}
-		have["uid"] = "u1"
-		fmt.Fprint(w, "{}")
-	}))
-	defer srv.Close()
-	h := start(t, map[string]any{"grafana": map[string]any{"url": srv.URL, "password": "s3cret"}})
-	expect := func(want string) {
-		t.Helper()
-		var d observability.Datasource
-		if err := h.Run("add_loki_datasource_activity", map[string]any{}).Decode(&d); err != nil || d.Status != want {
-			t.Errorf("want %q, got %+v, %v", want, d, err)
-		}
-	}
-	expect("created")
-	expect("unchanged")
-	have["url"] = "http://elsewhere"
-	expect("updated")
-	expect("unchanged")
-
-	wrong := start(t, map[string]any{"grafana": map[string]any{"url": srv.URL}})
-	o := wrong.Execute(sdktest.Call{Activity: "add_loki_datasource_activity", Args: []any{map[string]any{}}})
-	if o.Failure == nil || !o.Failure.GetNonRetryable() {
-		t.Errorf("want a final failure without credentials, got %v", o.Failure)
 	}
 }
 

@@ -15,17 +15,19 @@ const settings = "plugins.observability.config" // where Config is in orch.toml
 
 // Config is the table [plugins.observability.config].
 type Config struct {
-	Docker  container.DockerConfig `json:"docker,omitzero"`
-	Grafana GrafanaConfig          `json:"grafana,omitzero"`
-	Loki    LokiConfig             `json:"loki,omitzero"`
-	Ingest  Ingest                 `json:"ingest,omitzero" jsonschema:"defaults of every log ingest; the workflow's params go before them"`
-	Ship    ShipConfig             `json:"ship,omitzero"`
-	Rules   []LabelRule            `json:"rules,omitempty" jsonschema:"labels for the files whose path matches; later rules win"`
-}
+	Docker     container.DockerConfig `json:"docker,omitzero"`
+	Stack      string                 `json:"stack,omitempty" jsonschema:"name that the components' containers, volumes and network begin with; the services share them; default observability"`
+	Bind       string                 `json:"bind,omitempty" jsonschema:"host IP address that the components' ports are bound to; default 127.0.0.1"`
+	Collector  CollectorConfig        `json:"collector,omitzero"`
+	Loki       LokiConfig             `json:"loki,omitzero"`
+	Prometheus PrometheusConfig       `json:"prometheus,omitzero"`
+	Jaeger     JaegerConfig           `json:"jaeger,omitzero"`
+	Grafana    GrafanaConfig          `json:"grafana,omitzero"`
+	Promtail   PromtailConfig         `json:"promtail,omitzero"`
 
-// LokiConfig says where Loki is.
-type LokiConfig struct {
-	URL string `json:"url,omitempty" jsonschema:"Loki's address as Grafana reaches it; default http://localhost:3100"`
+	Ingest Ingest      `json:"ingest,omitzero" jsonschema:"defaults of every log ingest; the workflow's params go before them"`
+	Ship   ShipConfig  `json:"ship,omitzero"`
+	Rules  []LabelRule `json:"rules,omitempty" jsonschema:"labels for the files whose path matches; later rules win"`
 }
 
 // Plugin is the group as its binary serves it.
@@ -33,9 +35,9 @@ func Plugin(version string) sdk.Plugin {
 	g := &group{}
 	return sdk.Plugin{
 		Group: "observability", Name: "observability", Version: version,
-		Doc:        "Finds the logs of applications and containers, labels them and ships them over OTLP without losing a line.",
+		Doc:        "Collector, Loki, Prometheus, Jaeger, Grafana and Promtail as containers; finds, labels and ships logs without losing a line.",
 		Config:     sdk.Config(g.configure),
-		Activities: g.ingest(),
+		Activities: slices.Concat(g.stack(), g.ingest()),
 		Close: func(ctx context.Context) error {
 			return errors.Join(g.keeper.close(ctx), g.docker.Close(ctx))
 		},
@@ -61,7 +63,11 @@ func (g *group) configure(ctx context.Context, c Config) error {
 			problems = append(problems, sdk.ConfigProblem("rules", "rule %d: match %q is not a glob such as /var/log/**/*.log", i+1, r.Match))
 		}
 	}
-	problems = append(problems, c.Ship.check(), c.Grafana.check(), checkURL("loki.url", c.Loki.URL))
+	problems = append(problems, c.Ship.check(), container.CheckBind("bind", c.Bind), c.Collector.check(), c.Loki.check(),
+		c.Prometheus.check(), c.Jaeger.check(), c.Grafana.check(), c.Promtail.check())
+	if c.Stack != "" && !stackRE.MatchString(c.Stack) {
+		problems = append(problems, sdk.ConfigProblem("stack", "%q cannot begin a container's name: want letters, digits, \"_\", \".\" or \"-\"", c.Stack))
+	}
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
