@@ -53,12 +53,14 @@ lint: ## gofmt, vet, staticcheck, import rules
 generate: ## generate the wire code (needs protoc) and the configuration reference
 	$(GO) generate ./...
 
-.PHONY: bench bench-plugin bench-swap bench-ship
-bench: bench-plugin bench-swap bench-ship ## measure against the alternatives and write bench/results.json
+.PHONY: bench bench-plugin bench-swap bench-pipelines bench-ship
+bench: bench-plugin bench-swap bench-pipelines bench-ship ## measure against the alternatives and write bench/results.json
 bench-plugin: build
 	$(GO) run ./bench/plugin
 bench-swap: build
 	$(GO) run ./bench/swap
+bench-pipelines: build images
+	$(GO) run ./bench/pipelines
 bench-ship:
 	$(GO) run ./bench/ship -lines 500000
 

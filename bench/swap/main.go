@@ -5,14 +5,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
-	"go.temporal.io/sdk/client"
-	sdklog "go.temporal.io/sdk/log"
-
+	"github.com/orch-host/orch/bench/internal/host"
 	"github.com/orch-host/orch/bench/internal/report"
 	"github.com/orch-host/orch/bench/load"
 )
@@ -53,7 +50,7 @@ func run(ctx context.Context, swaps, plugins int, verbose bool) error {
 }
 
 func measureSwaps(ctx context.Context, dir string, binary []byte, swaps int, verbose bool, r *report.Report) error {
-	h, err := newHost(dir)
+	h, err := host.New(dir, service)
 	if err != nil {
 		return err
 	}
@@ -61,20 +58,20 @@ func measureSwaps(ctx context.Context, dir string, binary []byte, swaps int, ver
 	if err != nil {
 		return err
 	}
-	place := filepath.Join(h.plugins, "load")
+	place := filepath.Join(h.Plugins, "load")
 	if err := load.Install(place, first); err != nil {
 		return err
 	}
-	if _, err := h.start(1); err != nil {
+	if _, err := h.Start(1); err != nil {
 		return err
 	}
-	defer h.stop()
-	c, err := client.Dial(client.Options{HostPort: h.temporal, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	defer h.Stop()
+	c, err := h.Client(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	o := load.Options{Client: c, Host: h.admin, Queue: "load-queue", Binary: binary, Path: place, Runtime: h.runtime, Swaps: swaps}
+	o := load.Options{Client: c, Host: h.Admin, Queue: "load-queue", Binary: binary, Path: place, Runtime: h.Runtime, Swaps: swaps}
 	if verbose {
 		o.Logf = func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 	}
@@ -96,23 +93,23 @@ func measureSwaps(ctx context.Context, dir string, binary []byte, swaps int, ver
 
 // measureMany starts a host with many plugins, for the first time and again.
 func measureMany(_ context.Context, dir string, binary []byte, plugins int, r *report.Report) error {
-	h, err := newHost(dir)
+	h, err := host.New(dir, service)
 	if err != nil {
 		return err
 	}
-	alone, err := h.once(binary, 0, 1)
+	alone, err := once(h, binary, 0, 1)
 	if err != nil {
 		return err
 	}
-	first, err := h.once(binary, 1, plugins)
+	first, err := once(h, binary, 1, plugins)
 	if err != nil {
 		return err
 	}
 	time.Sleep(3 * time.Second) // files this fresh are read again
-	if _, err := h.once(binary, plugins, plugins); err != nil {
+	if _, err := once(h, binary, plugins, plugins); err != nil {
 		return err
 	}
-	again, err := h.once(binary, plugins, plugins)
+	again, err := once(h, binary, plugins, plugins)
 	if err != nil {
 		return err
 	}

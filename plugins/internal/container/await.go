@@ -11,7 +11,7 @@ import (
 
 const (
 	probeTimeout  = 5 * time.Second        // of one question to the component
-	probeEvery    = 50 * time.Millisecond  // at first; it doubles up to
+	probeEvery    = 25 * time.Millisecond  // while it has only just started; later a twentieth of the time that it has taken, up to
 	probeAtMost   = time.Second            // this
 	settleTime    = 500 * time.Millisecond // how long a process without a Ready has to stay up
 	logTailBudget = 5 * time.Second
@@ -34,7 +34,7 @@ func (r *ensuring) awaitReady(ctx context.Context, cur *snapshot) error {
 			return nil
 		}
 	}
-	for pause := probeEvery; ; pause = min(2*pause, probeAtMost) {
+	for {
 		err := ask(ctx, *r.waitFor, ready, cur.ports)
 		if err == nil && r.s.Ready != nil {
 			return nil
@@ -57,7 +57,7 @@ func (r *ensuring) awaitReady(ctx context.Context, cur *snapshot) error {
 			return &NotReadyError{Name: r.s.Name, After: time.Since(began), Err: r.redacted(err), LogTail: r.tailNow(ctx, now)}
 		}
 		sdk.Progress(ctx, fmt.Sprintf("waiting for %s: %s", r.s.Name, r.s.redact(err.Error())), 0, 0)
-		if err := sleep(ctx, pause); err != nil {
+		if err := sleep(ctx, min(max(probeEvery, time.Since(began)/20), probeAtMost)); err != nil {
 			return err
 		}
 		cur.ports = now.ports

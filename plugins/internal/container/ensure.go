@@ -152,7 +152,7 @@ func (r *ensuring) step(ctx context.Context) (done bool, err error) {
 	case cur == nil && r.matches(prev):
 		return false, r.rename(ctx, prev, r.s.Name)
 	case next == nil || next.id != r.filled:
-		return false, r.prepare(ctx, next)
+		return false, r.prepare(ctx, next, cur != nil || prev != nil)
 	case cur == nil:
 		r.created = true
 		return false, r.rename(ctx, next, r.s.Name)
@@ -180,7 +180,8 @@ func (r *ensuring) matches(c *snapshot) bool {
 }
 
 // prepare brings image, networks, volumes and a filled next container.
-func (r *ensuring) prepare(ctx context.Context, next *snapshot) error {
+// What is there is not replaced by what the component itself refuses.
+func (r *ensuring) prepare(ctx context.Context, next *snapshot, replaces bool) error {
 	var err error
 	if r.image == nil {
 		if r.image, err = r.EnsureImage(ctx, r.s.Image, r.s.ImageSetting); err != nil {
@@ -190,8 +191,10 @@ func (r *ensuring) prepare(ctx context.Context, next *snapshot) error {
 	if next != nil && (!r.matches(next) || !next.neverStarted) {
 		return r.remove(ctx, next)
 	}
-	if err := r.verify(ctx); err != nil {
-		return err
+	if replaces { // else its first start tells, and nothing is at stake
+		if err := r.verify(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.ensureNetworks(ctx, r.s); err != nil {
 		return err

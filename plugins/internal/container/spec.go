@@ -72,8 +72,8 @@ type Spec struct {
 	StopSignal  string        `json:"stop_signal,omitempty"` // "": the image's
 
 	// Verify is the component's own check of its files, run in a throw-away
-	// container of the same image before anything is made or replaced. A failure
-	// is a [VerifyError].
+	// container of the same image before a container or a live file is replaced.
+	// A failure is a [VerifyError].
 	Verify *Command `json:"-"`
 	// Reload has the running component take up its live files (see File.Live).
 	Reload func(ctx context.Context, c Running) error `json:"-"`
