@@ -35,6 +35,11 @@ func (g *group) ingest() []sdk.ActivityDef {
 		sdk.Activity("discover_docker_logs_activity", "Lists the log files of running containers, with their names as labels.", g.discoverContainers, once, sdk.Timeout(time.Minute)),
 		sdk.Activity("label_enrichment_activity", "Gives each file its labels: service, host, container, own rules.", g.enrich, once, brief),
 		sdk.Activity("tail_and_ship_logs_activity", "Begins to ship files, or changes what is shipped; it goes on after the activity has returned.", g.ship, once, brief),
+		sdk.Activity("generate_and_validate_config_activity", "Makes the collector's configuration that reads log files, from a template, and has the collector check it.", g.generateConfig, once, sdk.Timeout(5*time.Minute)),
+		sdk.Activity("push_and_reload_activity", "Has the collector take a configuration up, or puts the one before back. It stays in force when the collector is started anew.", g.pushConfig, once, sdk.Timeout(5*time.Minute)),
+		sdk.Activity("enable_otlp_receiver_activity", "Checks where applications send OTLP, and makes the collector's configuration for them.", g.enableOTLP, once, sdk.Timeout(5*time.Minute)),
+		sdk.Activity("collect_and_route_otlp_activity", "Has the collector take it up, sends a record as an application would, and sees it arrive in Loki.", g.routeOTLP, once, sdk.Timeout(5*time.Minute)),
+		sdk.Activity("remove_collector_ingest_activity", "Takes a service's piece of configuration out of the collector.", g.removeIngest, once, sdk.Timeout(5*time.Minute)),
 		sdk.Activity("stop_log_shipping", "Ends a shipment; shipping again goes on where it ended.", g.stopShipping, once, brief),
 		sdk.Activity("list_log_shipments", "Lists what is shipped, how far it has come and what is wrong.", g.listShipments, once, brief),
 	}

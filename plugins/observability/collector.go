@@ -68,8 +68,31 @@ func (g *group) collector() container.Component {
 	return named(c, "start_opentelemetry_collector", "stop_opentelemetry_collector", "delete_opentelemetry_collector")
 }
 
-func collectorPart(_ context.Context, c Config) (part, error) {
+func collectorPart(ctx context.Context, c Config) (part, error) {
+	ingests, err := loadIngests(sdk.StateDir(ctx))
+	if err != nil {
+		return part{}, err
+	}
+	return collectorWith(c, ingests)
+}
+
+// collectorWith is the collector that does what the ingests ask for, too. Its
+// process is root without capabilities, so that it may read the log files that
+// belong to root; files of others take one capability.
+func collectorWith(c Config, ingests []ingestion) (part, error) {
 	config := c.Collector.generate()
+	if err := mergeIngests(config, ingests); err != nil {
+		return part{}, err
+	}
+	folders, err := readFolders(config)
+	if err != nil {
+		return part{}, err
+	}
+	var binds []container.Bind
+	var caps []string
+	for _, f := range folders {
+		binds, caps = append(binds, container.Bind{Source: f, Path: f, ReadOnly: true}), []string{"DAC_READ_SEARCH"}
+	}
 	digest, err := stamp(config)
 	if err != nil {
 		return part{}, err
@@ -93,7 +116,7 @@ func collectorPart(_ context.Context, c Config) (part, error) {
 	return part{
 		name: collectorName, title: "the OpenTelemetry Collector", table: "collector", common: c.Collector.Common,
 		image: "otel/opentelemetry-collector-contrib:0.155.0",
-		cmd:   args, files: files, data: collectorData,
+		cmd:   args, files: files, data: collectorData, root: true, caps: caps, binds: binds, hosts: []string{"host.docker.internal:host-gateway"},
 		ports: []port{
 			{container: otlpGRPC, host: cmp.Or(c.Collector.GRPCPort, otlpGRPC), setting: "grpc_port"},
 			{container: otlpHTTP, host: cmp.Or(c.Collector.HTTPPort, otlpHTTP), setting: "http_port"},

@@ -109,12 +109,17 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
+	return replaceFile(path, b)
+}
+
+// replaceFile gives a file another content in one step.
+func replaceFile(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer os.Remove(f.Name()) // after the renaming there is nothing of that name
-	_, err = f.Write(b)
+	_, err = f.Write(content)
 	if err == nil {
 		err = f.Sync()
 	}

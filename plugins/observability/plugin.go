@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/orch-host/orch/plugins/internal/container"
@@ -50,6 +51,7 @@ type group struct {
 	config   atomic.Pointer[Config]
 	keeper   keeper
 	enriched enriched
+	ingests  sync.Mutex // held while a piece of the collector's configuration changes
 }
 
 // configure takes over a configuration that can work, or none of it, and takes up the shipments.

@@ -72,7 +72,7 @@ func promtailPart(_ context.Context, c Config) (part, error) {
 	}
 	return part{
 		name: promtailName, title: "Promtail", table: "promtail", common: c.Promtail.Common,
-		image: "grafana/promtail:3.5.7", caps: []string{"DAC_READ_SEARCH"}, // log files belong to many
+		image: "grafana/promtail:3.5.7", root: true, caps: []string{"DAC_READ_SEARCH"}, // log files belong to many
 		cmd: []string{"-config.file=" + promtailConfigPath}, files: []container.File{file}, binds: binds, data: promtailData,
 		ports:  []port{{container: promtailPort}},
 		verify: &container.Command{Cmd: []string{"-config.file=" + promtailConfigPath, "-check-syntax"}},

@@ -60,12 +60,14 @@ type part struct {
 
 	cmd     []string
 	env     map[string]string
-	uid     int // of its process; default uid; root when caps are given
-	caps    []string
+	uid     int      // of its process; default uid
+	root    bool     // its process is root, with no capability but caps
+	caps    []string // capabilities of a root process
 	ports   []port
 	data    string // where the volume "data" is mounted; the user's folder in it is data + "/data"
 	files   []container.File
 	binds   []container.Bind
+	hosts   []string // further names, as name:address
 	verify  *container.Command
 	reload  func(context.Context, container.Running) error
 	ready   func(context.Context, container.Endpoints) error
@@ -108,12 +110,12 @@ func (p part) plan(c Config, stack string) (container.Plan, error) {
 		return container.Plan{}, err
 	}
 	p.uid = cmp.Or(p.uid, uid)
-	if p.caps != nil {
+	if p.root {
 		p.uid = 0
 	}
 	spec := container.Spec{
 		Image: cmp.Or(p.common.Image, p.image), ImageSetting: settings + "." + p.table + ".image",
-		Cmd: p.cmd, Env: p.env, User: fmt.Sprintf("%d:%d", p.uid, p.uid), Files: p.files, Binds: p.binds,
+		Cmd: p.cmd, Env: p.env, User: fmt.Sprintf("%d:%d", p.uid, p.uid), Files: p.files, Binds: p.binds, ExtraHosts: p.hosts,
 		Networks: []container.Network{{Name: container.ServiceNetwork(stack), Aliases: []string{p.name}}},
 		Tmpfs:    []string{"/tmp"},
 		Limits:   container.Limits{Memory: memory, CPUs: p.common.CPUs},

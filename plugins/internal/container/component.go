@@ -126,11 +126,9 @@ func (c Component) Start(ctx context.Context, in StartInput) (StartOutput, error
 	if err != nil {
 		return StartOutput{}, fmt.Errorf("plan %s for service %s: %w", c.Name, service, err)
 	}
-	spec := plan.Spec
-	spec.Service, spec.Component = service, c.Name
-	spec.Image = cmp.Or(in.Image, spec.Image)
-	if spec.Networks == nil {
-		spec.Networks = []Network{{Name: ServiceNetwork(service), Aliases: []string{c.Name}}}
+	spec := c.spec(service, plan)
+	if c.Shared == nil { // what several services have is not one of theirs to choose
+		spec.Image = cmp.Or(in.Image, spec.Image)
 	}
 	res, err := engine.Ensure(ctx, spec)
 	if err != nil {
@@ -153,6 +151,25 @@ func (c Component) Start(ctx context.Context, in StartInput) (StartOutput, error
 	}
 	log.Info("container is ready", "container", res.Name, "action", res.Action, "image", res.Image)
 	return out, nil
+}
+
+// spec fills in what a plan leaves to its component.
+func (c Component) spec(service string, plan Plan) Spec {
+	spec := plan.Spec
+	spec.Service, spec.Component = service, c.Name
+	if spec.Networks == nil {
+		spec.Networks = []Network{{Name: ServiceNetwork(service), Aliases: []string{c.Name}}}
+	}
+	return spec
+}
+
+// Verify has the component check a plan's files; nothing is changed.
+func (c Component) Verify(ctx context.Context, plan Plan) error {
+	engine, service, err := c.begin(ctx, "")
+	if err == nil {
+		err = engine.Verify(ctx, c.spec(service, plan))
+	}
+	return Failure(err)
 }
 
 // Stop is the stop activity.

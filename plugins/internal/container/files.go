@@ -16,7 +16,7 @@ import (
 func (e *Engine) copyFiles(ctx context.Context, s Spec, id string) error {
 	byDir := map[string][]File{}
 	for _, f := range append(s.Files, s.applied()...) {
-		dir := "/" // parents are made on the way
+		dir := "/"          // parents are made on the way
 		if s.ReadOnlyRoot { // then only volumes can be written to
 			dir = path.Dir(f.Path)
 		}

@@ -3,6 +3,7 @@ package container
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,22 +34,35 @@ func (s Spec) applied() []File {
 
 // verify has the component check its files, once per call of Ensure.
 func (r *ensuring) verify(ctx context.Context) error {
-	if r.s.Verify == nil || r.verified {
+	if r.verified {
 		return nil
 	}
-	check := r.s
-	check.Cmd = r.s.Verify.Cmd
-	if r.s.Verify.Entrypoint != nil {
-		check.Entrypoint = r.s.Verify.Entrypoint
-	}
-	res, err := r.Run(ctx, check)
-	if err != nil {
-		return fmt.Errorf("check the configuration of container %s: %w", r.s.Name, err)
-	}
-	if res.ExitCode != 0 {
-		return &VerifyError{Name: r.s.Name, Image: r.s.Image, Command: strings.Join(append(slices.Clone(r.s.Verify.Entrypoint), r.s.Verify.Cmd...), " "), Output: res.Output}
+	if err := r.Verify(ctx, r.s); err != nil {
+		return err
 	}
 	r.verified = true
+	return nil
+}
+
+// Verify has a component check its files (Spec.Verify) in a throw-away
+// container; a refusal is a [VerifyError]. A spec without a check passes.
+func (e *Engine) Verify(ctx context.Context, s Spec) error {
+	if s.Verify == nil {
+		return nil
+	}
+	check := s
+	check.Cmd = s.Verify.Cmd
+	if s.Verify.Entrypoint != nil {
+		check.Entrypoint = s.Verify.Entrypoint
+	}
+	res, err := e.Run(ctx, check)
+	if err != nil {
+		return fmt.Errorf("check the configuration of %s: %w", s.Component, err)
+	}
+	if res.ExitCode != 0 {
+		command := strings.Join(append(slices.Clone(s.Verify.Entrypoint), s.Verify.Cmd...), " ")
+		return &VerifyError{Name: cmp.Or(s.Name, ContainerName(s.Service, s.Component)), Image: s.Image, Command: command, Output: res.Output}
+	}
 	return nil
 }
 
