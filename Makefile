@@ -62,7 +62,8 @@ bench-swap: build
 bench-pipelines: build images
 	$(GO) run ./bench/pipelines
 bench-ship:
-	$(GO) run ./bench/ship -lines 500000
+	cd images/otelcol && CGO_ENABLED=0 $(GO) build -mod=mod -trimpath -o ../../$(BIN)/otelcol .
+	$(GO) run ./bench/ship -collector $(BIN)/otelcol
 
 PREFIX ?= /usr/local
 .PHONY: install

@@ -33,6 +33,7 @@ import (
 	"github.com/orch-host/orch/hostcore/store"
 	"github.com/orch-host/orch/hostcore/supervisor"
 	"github.com/orch-host/orch/hostcore/trust"
+	sdkmetrics "github.com/orch-host/orch/sdk/metrics"
 )
 
 // watchDebounce is how long the plugin folder must be quiet before it is looked
@@ -60,7 +61,7 @@ type Host struct {
 	events     *eventLog
 	logs       *pluginlog.Book
 	admin      *admin.Server
-	pusher     *pusher
+	pusher     *sdkmetrics.Pusher
 	embedded   *embedded.Server
 	clients    *connection.Clients
 
@@ -105,8 +106,8 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 		return nil, err
 	}
 	if endpoint := h.cfg.Host.OTLP; endpoint != "" {
-		if h.pusher, err = startPush(endpoint, h.cfg.Host.Name, metrics, h.o.Logger); err != nil {
-			return nil, err
+		if h.pusher, err = sdkmetrics.Push(sdkmetrics.Options{Endpoint: endpoint, Service: "orch-host", Host: h.cfg.Host.Name, Gatherer: metrics, Logger: h.o.Logger}); err != nil {
+			return nil, fmt.Errorf("host.otlp_endpoint: %w", err)
 		}
 	}
 	g, gctx := errgroup.WithContext(ctx)
@@ -318,7 +319,7 @@ func (h *Host) Stop() {
 	h.cancel()
 	h.watching.Wait()
 	if h.pusher != nil {
-		h.pusher.stop()
+		h.pusher.Stop()
 	}
 	h.closeQueues()
 	if h.supervisor != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -8,13 +9,16 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/orch-host/orch/bench/internal/report"
 )
 
 type config struct {
-	lines, size, files, rounds, idle, batch, senders int
-	dir                                              string
-	external                                         externals
-	only                                             string
+	lines, size, files, rounds, batch, senders int
+	dir                                        string
+	collector                                  string // binary
+	external                                   externals
+	only                                       string
 }
 
 // externals are programs to compare with: name=command line.
@@ -37,7 +41,7 @@ func main() {
 	flag.IntVar(&c.size, "size", 200, "bytes per line, line end included")
 	flag.IntVar(&c.files, "files", 1, "files that the lines are spread over")
 	flag.IntVar(&c.rounds, "rounds", 3, "rounds; the figures are medians")
-	flag.IntVar(&c.idle, "idle", 0, "measure idle CPU with this many files instead")
+	flag.StringVar(&c.collector, "collector", "", "binary of an OpenTelemetry Collector with filelog and otlphttp, to compare with")
 	flag.IntVar(&c.batch, "batch", 1000, "records per request")
 	flag.IntVar(&c.senders, "senders", 2, "requests in flight")
 	flag.StringVar(&c.dir, "dir", "", "folder for the files (default: a temporary one)")
@@ -64,15 +68,44 @@ func run(c config) error {
 		defer os.RemoveAll(tmp)
 		dir = tmp
 	}
-	if c.idle > 0 {
-		return idle(c, dir)
-	}
+	r := report.New("ship")
 	logs := filepath.Join(dir, "logs")
 	if err := writeInput(logs, c); err != nil {
 		return fmt.Errorf("write the lines: %w", err)
 	}
 	fmt.Printf("%d lines of %d bytes in %d files, batches of %d, %d senders\n", c.lines, c.size, c.files, c.batch, c.senders)
-	return compare(c, dir, logs)
+	results, err := compare(c, dir, logs)
+	if err != nil {
+		return err
+	}
+	judge(c, results, r)
+	if c.only == "" {
+		if err := many(c, filepath.Join(dir, "many"), results, r); err != nil {
+			return err
+		}
+		if err := idle(c, filepath.Join(dir, "idle"), r); err != nil {
+			return err
+		}
+	}
+	return errors.Join(r.Print(os.Stdout), r.Save())
+}
+
+const manyFiles = 10_000
+
+// many ships as many lines out of many files.
+func many(c config, dir string, one map[string][]figures, r *report.Report) error {
+	c.files, c.rounds, c.collector, c.external, c.only = manyFiles, 1, "", nil, "shipper none"
+	logs := filepath.Join(dir, "logs")
+	if err := writeInput(logs, c); err != nil {
+		return fmt.Errorf("write the lines: %w", err)
+	}
+	results, err := compare(c, dir, logs)
+	if err != nil {
+		return err
+	}
+	cpu := median(results["shipper none"], cpuSeconds) / median(one["shipper none"], cpuSeconds)
+	r.AtMost(fmt.Sprintf("CPU per line with %d files against %d", manyFiles, 1), cpu, 1.25, "x", "flat: no cost for a file")
+	return os.RemoveAll(dir)
 }
 
 // child starts this binary in another role.
@@ -89,8 +122,9 @@ func child(role string, env ...string) (*exec.Cmd, error) {
 
 const roleEnv = "ORCH_SHIP_ROLE"
 
-func idle(c config, dir string) error {
-	c.files, c.lines = c.idle, c.idle
+// idle tails many files into which nobody writes.
+func idle(c config, dir string, r *report.Report) error {
+	c.files, c.lines = manyFiles, manyFiles
 	logs := filepath.Join(dir, "logs")
 	if err := writeInput(logs, c); err != nil {
 		return err
@@ -112,7 +146,7 @@ func idle(c config, dir string) error {
 	if err := s.wait(5 * time.Minute); err != nil {
 		return err
 	}
-	fmt.Printf("%d files with one line each: the last line arrived after %s\n", c.idle, time.Since(began).Round(time.Millisecond))
+	fmt.Printf("%d files with one line each: the last line arrived after %s\n", c.files, time.Since(began).Round(time.Millisecond))
 	time.Sleep(3 * time.Second) // until the last checkpoint is written
 	const span = 20 * time.Second
 	before, err := cpuOf(cmd.Process.Pid)
@@ -124,7 +158,7 @@ func idle(c config, dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("idle CPU over %s: %.2f %% of a core, memory %s, peak %s, descriptors %d\n", span,
-		100*(after-before).Seconds()/span.Seconds(), memoryOf(cmd.Process.Pid, "VmRSS"), memoryOf(cmd.Process.Pid, "VmHWM"), descriptorsOf(cmd.Process.Pid))
+	r.AtMost(fmt.Sprintf("idle CPU with %d files", c.files), 100*(after-before).Seconds()/span.Seconds(), 2, "% of a core",
+		fmt.Sprintf("over %s; memory %s, %d descriptors", span, memoryOf(cmd.Process.Pid, "VmRSS"), descriptorsOf(cmd.Process.Pid)))
 	return nil
 }

@@ -31,12 +31,7 @@ func (a *app) activityCommand() *cobra.Command {
 					return &usageError{fmt.Errorf("--input %s is not JSON: %w", input, err)}
 				}
 			}
-			_, e, done, err := a.connect(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			result, err := e.Activity(c.Context(), executor.ActivityOptions{Name: given[0], TaskQueue: queue, Input: value, Timeout: timeout})
+			result, err := a.activity(c, executor.ActivityOptions{Name: given[0], TaskQueue: queue, Input: value, Timeout: timeout})
 			if err != nil {
 				return err
 			}

@@ -36,10 +36,10 @@ type Panel struct {
 type Query struct{ Expr, Legend string }
 
 // Dashboards are what an operator looks at first: the logs, this product, the
-// collector, and the requests of the applications. Counters of the collector
+// collector, the requests of the applications, and the shipping of log files. Counters of the collector
 // are asked for with and without _total: its versions differ.
 func Dashboards() []Dashboard {
-	return []Dashboard{logsDashboard(), hostDashboard(), collectorDashboard(), requestsDashboard()}
+	return []Dashboard{logsDashboard(), hostDashboard(), collectorDashboard(), requestsDashboard(), shippingDashboard()}
 }
 
 func loki(title, kind, unit string, q ...Query) Panel {
@@ -158,6 +158,36 @@ func requestsDashboard() Dashboard {
 			},
 			{prom("Duration", "timeseries", "ms", Query{quantile("0.5"), "half"}, Query{quantile("0.95"), "95 %"}, Query{quantile("0.99"), "99 %"})},
 			{prom("By operation", "table", "reqps", Query{`topk(20, sum by (service_name, span_name) (rate(traces_span_metrics_calls_total` + served + `[$__rate_interval])))`, ""})},
+		},
+	}
+}
+
+func shippingDashboard() Dashboard {
+	rate := func(name string) string {
+		return `sum by (shipment) (rate(orch_ship_` + name + `[$__rate_interval]))`
+	}
+	return Dashboard{
+		UID: "orch-shipping", Title: "Log shipping",
+		Rows: []Row{
+			{
+				prom("Behind", "stat", "bytes", Query{`sum(orch_ship_lag_bytes)`, ""}).about("Bytes that are in files and not acknowledged by the receiver."),
+				prom("Oldest of them", "stat", "s", Query{`max(orch_ship_lag_seconds)`, ""}),
+				prom("Files", "stat", "short", Query{`sum(orch_ship_files)`, ""}),
+				prom("Set aside", "stat", "short", Query{`sum(orch_ship_refused_total) or vector(0)`, ""}).about("Records that the receiver refused for good: they are in the dead-letter files, with the reason."),
+				prom("Lost", "stat", "bytes", Query{`sum(orch_ship_lost_bytes_total)`, ""}).about("Deleted or truncated before it could be read."),
+			},
+			{
+				prom("Lines acknowledged per second", "timeseries", "short", Query{rate("lines_acknowledged_total"), "{{shipment}}"}),
+				prom("Bytes per second", "timeseries", "Bps", Query{rate("bytes_acknowledged_total"), "read {{shipment}}"}, Query{rate("wire_bytes_total"), "sent {{shipment}}"}),
+			},
+			{
+				prom("Behind, by shipment", "timeseries", "bytes", Query{`sum by (shipment) (orch_ship_lag_bytes)`, "{{shipment}}"}),
+				prom("Requests tried again", "timeseries", "short", Query{`sum by (reason) (rate(orch_ship_retries_total[$__rate_interval])) or vector(0)`, "{{reason}}"}),
+			},
+			{
+				prom("Files that are farthest behind", "table", "bytes", Query{`topk(20, sum by (shipment, file) (orch_ship_file_lag_bytes))`, ""}),
+				prom("Would be sent twice after a crash now", "timeseries", "short", Query{`sum by (shipment) (orch_ship_duplicates_bound)`, "{{shipment}}"}).about("Records since the last checkpoint."),
+			},
 		},
 	}
 }

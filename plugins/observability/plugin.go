@@ -10,6 +10,7 @@ import (
 
 	"github.com/orch-host/orch/plugins/internal/container"
 	"github.com/orch-host/orch/sdk"
+	"github.com/orch-host/orch/sdk/metrics"
 )
 
 const settings = "plugins.observability.config" // where Config is in orch.toml
@@ -40,6 +41,9 @@ func Plugin(version string) sdk.Plugin {
 		Config:     sdk.Config(g.configure),
 		Activities: slices.Concat(g.stack(), g.ingest()),
 		Close: func(ctx context.Context) error {
+			g.pushing.Lock()
+			g.stopPushing()
+			g.pushing.Unlock()
 			return errors.Join(g.keeper.close(ctx), g.docker.Close(ctx))
 		},
 	}
@@ -52,6 +56,10 @@ type group struct {
 	keeper   keeper
 	enriched enriched
 	ingests  sync.Mutex // held while a piece of the collector's configuration changes
+
+	pushing  sync.Mutex // held while the pusher changes
+	pusher   *metrics.Pusher
+	pushedTo string
 }
 
 // configure takes over a configuration that can work, or none of it, and takes up the shipments.
@@ -77,7 +85,7 @@ func (g *group) configure(ctx context.Context, c Config) error {
 		return err
 	}
 	g.config.Store(&c)
-	return g.keeper.open(sdk.StateDir(ctx))
+	return errors.Join(g.keeper.open(sdk.StateDir(ctx)), g.pushMetrics(c))
 }
 
 // current is the configuration in force; all defaults before the first one. Its maps and lists are the caller's.

@@ -19,6 +19,8 @@ type ShipConfig struct {
 	Senders        int    `json:"senders,omitempty" jsonschema:"requests in flight at most; default 2"`
 	LinesPerSecond int    `json:"lines_per_second,omitempty" jsonschema:"default: no limit"`
 	BytesPerSecond int    `json:"bytes_per_second,omitempty" jsonschema:"default: no limit"`
+	// MetricsEndpoint gets the metrics of the shipments.
+	MetricsEndpoint string `json:"metrics_endpoint,omitempty" jsonschema:"base URL of the OTLP/HTTP receiver that gets the shipments' metrics every 15 s; none: nobody; default the stack's collector"`
 }
 
 func (c ShipConfig) options() shipper.Options {
@@ -28,6 +30,11 @@ func (c ShipConfig) options() shipper.Options {
 }
 
 func (c ShipConfig) check() error {
+	if c.MetricsEndpoint != noMetrics {
+		if err := checkURL("ship.metrics_endpoint", c.MetricsEndpoint); err != nil {
+			return err
+		}
+	}
 	o := c.options()
 	o.Endpoint, o.StateDir = "http://localhost:4318", "/"
 	if _, err := shipper.New(o); err != nil {

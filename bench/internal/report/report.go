@@ -48,6 +48,12 @@ func (r *Report) AtMost(name string, value, limit float64, unit, note string) {
 	r.figures = append(r.figures, Figure{Name: r.prefix + name, Value: value, Unit: unit, Goal: fmt.Sprintf("<= %g", limit), Met: &met, Note: note})
 }
 
+// AtLeast notes a value that should not be below limit.
+func (r *Report) AtLeast(name string, value, limit float64, unit, note string) {
+	met := value >= limit
+	r.figures = append(r.figures, Figure{Name: r.prefix + name, Value: value, Unit: unit, Goal: fmt.Sprintf(">= %g", limit), Met: &met, Note: note})
+}
+
 // Print writes the table.
 func (r *Report) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)

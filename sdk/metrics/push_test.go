@@ -1,4 +1,4 @@
-package hostcore
+package metrics
 
 import (
 	"bytes"
@@ -34,11 +34,11 @@ func TestTheMetricsReachAnOTLPReceiverUnderTheirNames(t *testing.T) {
 	swaps := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "orch_plugin_swaps_total", Help: "h"}, []string{"plugin"})
 	swaps.WithLabelValues("databases").Add(3)
 	registry.MustRegister(swaps)
-	p, err := startPush(srv.URL+"/", "blade7", registry, slog.New(slog.DiscardHandler))
+	p, err := Push(Options{Endpoint: srv.URL + "/", Service: "orch-host", Host: "blade7", Gatherer: registry, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.stop()
+	p.Stop()
 	text, _ := got.Load().(string)
 	for _, want := range []string{"/v1/metrics ", "orch_plugin_swaps_total", "databases", "orch-host", "blade7"} {
 		if !strings.Contains(text, want) {
@@ -49,7 +49,9 @@ func TestTheMetricsReachAnOTLPReceiverUnderTheirNames(t *testing.T) {
 
 func TestAReceiverThatIsAwayIsToldOfOnce(t *testing.T) {
 	var log bytes.Buffer
-	p, err := startPush("http://127.0.0.1:1", "h", prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&log, nil)))
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "x_total", Help: "h"}))
+	p, err := Push(Options{Endpoint: "http://127.0.0.1:1", Gatherer: registry, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +60,18 @@ func TestAReceiverThatIsAwayIsToldOfOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	p.stop()
+	p.Stop()
 	if n := strings.Count(log.String(), "cannot be pushed"); n != 1 {
 		t.Errorf("told %d times:\n%s", n, log.String())
 	}
+}
+
+func TestNothingIsPushedWhileThereIsNothing(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something was pushed") }))
+	defer srv.Close()
+	p, err := Push(Options{Endpoint: srv.URL, Gatherer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Stop()
 }
