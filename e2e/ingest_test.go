@@ -3,17 +3,20 @@ package e2e
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	"go.temporal.io/sdk/client"
@@ -99,69 +102,142 @@ func (r *rig) arrived(s *countingSink, n int) {
 	})
 }
 
-func TestStdoutIngestShipsAFileCompletelyAlsoWhenPluginAndHostAreKilled(t *testing.T) {
-	sink := newCountingSink(t)
+// ingestSite is a host that ships one file of numbered lines to a sink.
+type ingestSite struct {
+	*rig
+	sink  *countingSink
+	file  *os.File
+	total int // lines written
+}
+
+func newIngestSite(t *testing.T) *ingestSite {
+	t.Helper()
+	s := &ingestSite{sink: newCountingSink(t)}
 	logs := t.TempDir()
-	f, err := os.OpenFile(filepath.Join(logs, "app.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
+	var err error
+	if s.file, err = os.OpenFile(filepath.Join(logs, "app.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	total := 0
-	write := func(lines int) {
-		var b bytes.Buffer
-		for range lines {
-			fmt.Fprintf(&b, "%08d GET /cart 200 and some text to make the line as long as usual\n", total)
-			total++
-		}
-		if _, err := f.Write(b.Bytes()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r := newRig(t, []string{bin("plugins", "observability")}, fmt.Sprintf(`
+	t.Cleanup(func() { s.file.Close() })
+	s.rig = newRig(t, []string{bin("plugins", "observability")}, fmt.Sprintf(`
 [plugins.observability.config.grafana]
 url = %q
 
 [plugins.observability.config.ingest]
 docker = false
 
+[plugins.observability.config.ship]
+metrics_endpoint = "none"
+
 [services.{service}]
 workflow = "ApplicationStdoutIngestWorkflow"
 params = { service_name = "{service}", roots = [%q], endpoint = %q, labels = { team = "shop" } }
-`, sink.URL, logs, sink.URL))
-	write(50_000)
-	h := r.start()
-	r.startService()
-	want := "ingest started: discovered=1 enriched=1 status=shipping"
-	if got := r.result(r.client(client.Options{}), r.service+"_1"); got != want {
-		t.Fatalf("want the result %q, got %q", want, got)
-	}
-	write(50_000)
-	r.arrived(sink, total)
+`, s.sink.URL, logs, s.sink.URL))
+	return s
+}
 
-	write(100_000)
-	old := r.pluginPid("observability")
+func (s *ingestSite) write(lines int) {
+	s.t.Helper()
+	var b bytes.Buffer
+	for range lines {
+		fmt.Fprintf(&b, "%08d GET /cart 200 and some text to make the line as long as usual\n", s.total)
+		s.total++
+	}
+	if _, err := s.file.Write(b.Bytes()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// ingest starts the service and wants it to ship.
+func (s *ingestSite) ingest() {
+	s.t.Helper()
+	s.startService()
+	want := "ingest started: discovered=1 enriched=1 status=shipping"
+	if got := s.result(s.client(client.Options{}), s.service+"_1"); got != want {
+		s.t.Fatalf("want the result %q, got %q", want, got)
+	}
+}
+
+func TestStdoutIngestShipsAFileCompletelyAlsoWhenPluginAndHostAreKilled(t *testing.T) {
+	s := newIngestSite(t)
+	s.write(50_000)
+	h := s.start()
+	s.ingest()
+	s.write(50_000)
+	s.arrived(s.sink, s.total)
+
+	s.write(100_000)
+	old := s.pluginPid("observability")
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	write(100_000)
-	r.arrived(sink, total)
+	s.write(100_000)
+	s.arrived(s.sink, s.total)
 
-	write(100_000)
+	s.write(100_000)
 	h.kill(t)
-	write(100_000)
-	r.start()
-	write(1000)
-	r.arrived(sink, total)
+	s.write(100_000)
+	s.start()
+	s.write(1000)
+	s.arrived(s.sink, s.total)
 
-	have, dup := sink.count()
-	t.Logf("%d lines written, %d arrived, %d of them more than once", total, have, dup)
-	if have != total {
-		t.Errorf("want %d lines, got %d", total, have)
+	have, dup := s.sink.count()
+	t.Logf("%d lines written, %d arrived, %d of them more than once", s.total, have, dup)
+	if have != s.total {
+		t.Errorf("want %d lines, got %d", s.total, have)
 	}
-	sink.mu.Lock()
-	defer sink.mu.Unlock()
-	if sink.labels["team"] != "shop" || sink.labels["service.name"] == "" || sink.labels["log.file.name"] != "app.log" {
-		t.Errorf("the labels are wrong: %v", sink.labels)
+	s.sink.mu.Lock()
+	defer s.sink.mu.Unlock()
+	if s.sink.labels["team"] != "shop" || s.sink.labels["service.name"] == "" || s.sink.labels["log.file.name"] != "app.log" {
+		t.Errorf("the labels are wrong: %v", s.sink.labels)
+	}
+}
+
+func TestASwapInTheMiddleOfAShipmentLosesAndRepeatsNothing(t *testing.T) {
+	s := newIngestSite(t)
+	next := filepath.Join(t.TempDir(), "observability")
+	build := exec.Command("go", "build", "-ldflags", "-X main.version=9.9.9", "-o", next, "../cmd/plugins/observability")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the next version: %v\n%s", err, out)
+	}
+	s.write(10_000)
+	s.start()
+	s.ingest()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for s.total < 3_000_000 {
+			s.write(2000)
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	time.Sleep(time.Second)
+	install(t, next, filepath.Join(s.plugins, "observability"))
+	s.until("the next version serves", "observability", serves("9.9.9"))
+	s.eventually("the next version ships", func() error {
+		if o := s.expect(0, "logs", "shippers"); !strings.Contains(o.stdout, "running") {
+			return errors.New(o.stdout)
+		}
+		return nil
+	})
+	time.Sleep(time.Second)
+	close(stop)
+	<-done
+	s.arrived(s.sink, s.total)
+	have, dup := s.sink.count()
+	t.Logf("%d lines written while versions were swapped: %d arrived, %d of them more than once", s.total, have, dup)
+	if have != s.total || dup != 0 {
+		t.Errorf("want %d lines, each once", s.total)
+	}
+	if o := s.expect(0, "logs", "stop", s.service); !strings.Contains(o.stdout, "stopped") {
+		t.Errorf("%v", o)
+	}
+	if o := s.expect(0, "logs", "shippers"); !strings.Contains(o.stdout, "nothing is shipped") {
+		t.Errorf("%v", o)
 	}
 }
