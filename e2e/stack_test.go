@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 )
@@ -59,6 +61,7 @@ func newStack(t *testing.T, docker *client.Client, host string, more ...string) 
 	s.rig = newRig(t, []string{bin("plugins", "observability")}, fmt.Sprintf(`
 [plugins.observability.config]
 docker.host = %q
+ingest.endpoint = "http://localhost:%d"
 stack = "{service}"
 collector.grpc_port = %d
 prometheus.scrape_interval = "1s"
@@ -75,7 +78,10 @@ workflow = "TracingPipelineWorkflow"
 params = { service_name = "tracing" }
 [services.grafana]
 pipeline = "grafana"
-`, host, freePort(t), config, strings.Join(more, "\n")))
+[services.ingest]
+workflow = "ApplicationStdoutIngestWorkflow"
+params = { containers = ["{service}-app-*"] }
+`, host, s.ports["collector"], freePort(t), config, strings.Join(more, "\n")))
 	if err := os.Mkdir(filepath.Join(s.dir, "pipelines"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -291,6 +297,7 @@ func TestTheThreePipelinesBringTheStackUp(t *testing.T) {
 			t.Errorf("containers before %v, after %v", before, after)
 		}
 	})
+	t.Run("the logs of containers are shipped, of either driver", s.containerLogs)
 	t.Run("every query of the dashboards returns data", s.dashboards)
 	t.Run("the API of our own Grafana has nothing to add", func(t *testing.T) {
 		if o := s.expect(0, "start", "--wait", "grafana"); !strings.Contains(o.stdout+o.stderr, "changed: false") {
@@ -306,6 +313,39 @@ func TestTheThreePipelinesBringTheStackUp(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// containerLogs ships what two containers print, and finds it in Loki by their names.
+func (s *stack) containerLogs(t *testing.T) {
+	for _, driver := range []string{"json-file", "local"} {
+		made, err := s.docker.ContainerCreate(t.Context(), &container.Config{Image: stackImages["grafana"]},
+			&container.HostConfig{LogConfig: container.LogConfig{Type: driver}}, nil, nil, s.service+"-app-"+driver)
+		if err == nil {
+			err = s.docker.ContainerStart(t.Context(), made.ID, container.StartOptions{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := s.docker.ContainerRemove(context.Background(), made.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	if info, err := s.docker.Info(t.Context()); err != nil {
+		t.Fatal(err)
+	} else if _, err := os.ReadDir(filepath.Join(info.DockerRootDir, "containers")); err != nil {
+		t.Skipf("the log files of containers cannot be seen from here: %v", err)
+	}
+	if o := s.expect(0, "start", "--wait", "ingest"); !strings.Contains(o.stdout+o.stderr, "ingest started: discovered=2 enriched=2 status=shipping") {
+		t.Errorf("%v", o)
+	}
+	for _, driver := range []string{"json-file", "local"} {
+		s.arrived(s.service+"-app-"+driver, "standin-grafana: listening", 1)
+	}
+	if o := s.expect(0, "logs", "shippers", "--files"); !strings.Contains(o.stdout, "local-logs/container.log") || !strings.Contains(o.stdout, "running") {
+		t.Errorf("%v", o)
+	}
 }
 
 // dashboards asks what the panels ask, through Grafana's datasources, while
@@ -327,7 +367,7 @@ func (s *stack) dashboards(t *testing.T) {
 	defer func() { close(stop); <-done }()
 	password := s.password()
 	concrete := strings.NewReplacer("$service", ".+", "$__auto", "1m", "$__rate_interval", "1m")
-	for _, uid := range []string{"orch-logs", "orch-host", "orch-collector", "orch-requests"} {
+	for _, uid := range []string{"orch-logs", "orch-host", "orch-collector", "orch-requests", "orch-shipping"} {
 		var d struct {
 			Dashboard struct {
 				Panels []struct {

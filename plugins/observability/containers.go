@@ -3,8 +3,10 @@ package observability
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -34,6 +36,7 @@ func (g *group) discoverContainers(ctx context.Context, in Ingest) ([]Found, err
 		log.Warn("no container logs: the Docker engine does not answer", "host", engine.Host(), "error", err)
 		return found, nil
 	}
+	root := "" // Docker's folder, once it is asked for
 	for _, c := range list {
 		if len(c.Names) == 0 || !wanted(in.Containers, strings.TrimPrefix(c.Names[0], "/"), c.Labels) {
 			continue
@@ -43,17 +46,29 @@ func (g *group) discoverContainers(ctx context.Context, in Ingest) ([]Found, err
 			log.Warn("a container's log is left out", "container", c.Names[0], "error", err)
 			continue
 		}
-		if driver := info.HostConfig.LogConfig.Type; driver != "json-file" {
-			log.Warn("a container's log is left out: its driver writes no file of lines; start it with --log-driver json-file", "container", c.Names[0], "driver", driver)
+		file, format := info.LogPath, "docker"
+		switch driver := info.HostConfig.LogConfig.Type; driver {
+		case "json-file":
+		case "local":
+			if root == "" {
+				engineInfo, err := engine.Client().Info(ctx)
+				if err != nil {
+					return nil, fmt.Errorf("ask Docker for its folder: %w", err)
+				}
+				root = engineInfo.DockerRootDir
+			}
+			file, format = filepath.Join(root, "containers", c.ID, "local-logs", "container.log"), "docker-local"
+		default:
+			log.Warn("a container's log is left out: its driver keeps no file; start it with --log-driver json-file or local", "container", c.Names[0], "driver", driver)
 			continue
 		}
-		if f, err := os.Open(info.LogPath); err != nil {
+		if f, err := os.Open(file); err != nil {
 			log.Warn("a container's log is left out: it cannot be read from here; run the host as a user who may, on the engine's machine", "container", c.Names[0], "error", err)
 			continue
 		} else {
 			f.Close()
 		}
-		found = append(found, Found{Path: info.LogPath, Format: "docker", Multiline: in.Multiline, Labels: containerLabels(strings.TrimPrefix(c.Names[0], "/"), c.ID, c.Image, c.Labels)})
+		found = append(found, Found{Path: file, Format: format, Multiline: in.Multiline, Labels: containerLabels(strings.TrimPrefix(c.Names[0], "/"), c.ID, c.Image, c.Labels)})
 	}
 	slices.SortFunc(found, func(a, b Found) int { return cmp.Compare(a.Path, b.Path) })
 	return found, nil

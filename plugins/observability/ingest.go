@@ -24,7 +24,7 @@ type Ingest struct {
 	Endpoint             string            `json:"endpoint,omitempty" jsonschema:"OTLP/HTTP receiver; default http://localhost:4318"`
 	BatchSize            int               `json:"batch_size,omitempty" jsonschema:"records per request at most; default 1000"`
 	FlushIntervalSeconds float64           `json:"flush_interval_seconds,omitempty" jsonschema:"an incomplete batch is sent after this; default 0.5"`
-	Format               string            `json:"format,omitempty" jsonschema:"auto, plain, rfc3339, syslog, json or docker; default auto"`
+	Format               string            `json:"format,omitempty" jsonschema:"auto, plain, rfc3339, syslog, json, docker or docker-local; default auto"`
 	Multiline            *Multiline        `json:"multiline,omitempty" jsonschema:"joins lines to one record"`
 	Docker               *bool             `json:"docker,omitempty" jsonschema:"ship the logs of running containers too; default true"`
 	Containers           []string          `json:"containers,omitempty" jsonschema:"globs of container names; default all but those of this product"`

@@ -25,6 +25,8 @@ const (
 	JSONLog Format = "json"
 	// Docker is the json-file log driver's format: the body is unwrapped and parsed as Auto.
 	Docker Format = "docker"
+	// DockerLocal is the local log driver's format, which is binary.
+	DockerLocal Format = "docker-local"
 )
 
 // Multiline joins lines to one record.
@@ -80,9 +82,9 @@ func (o *Options) settingsFor(f File) (*settings, error) {
 	switch f.Format {
 	case "":
 		st.format = Auto
-	case Auto, Plain, RFC3339, Syslog, JSONLog, Docker:
+	case Auto, Plain, RFC3339, Syslog, JSONLog, Docker, DockerLocal:
 	default:
-		return nil, fmt.Errorf("add file %s: format %q is unknown: want auto, plain, rfc3339, syslog, json or docker", f.Path, f.Format)
+		return nil, fmt.Errorf("add file %s: format %q is unknown: want auto, plain, rfc3339, syslog, json, docker or docker-local", f.Path, f.Format)
 	}
 	if m := f.Multiline; m != nil {
 		re, err := regexp.Compile(m.Start)

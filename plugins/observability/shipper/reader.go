@@ -16,8 +16,8 @@ func (r *reader) next(st *settings, s splitter, data []byte, pos int, part *int,
 	*rec = record{}
 	whole := true
 	switch {
-	case st.format == Docker:
-		next, ok = r.docker(s, st.multi, data, pos, rec)
+	case st.format == Docker || st.format == DockerLocal:
+		next, ok = r.docker(s, st.format == DockerLocal, st.multi, data, pos, rec)
 	case st.multi != nil && *part == 0:
 		rec.body, next, whole, ok = s.group(st.multi, data, pos)
 	default:

@@ -225,3 +225,32 @@ func TestNoLineIsLostWhenAFileIsRotatedWhileItIsWrittenAtFullSpeed(t *testing.T)
 		}
 	}
 }
+
+func TestAFileThatCameAndWentBeforeAMomentWithoutOneIsRead(t *testing.T) {
+	sink := newSink(t)
+	r := &rotator{t: t, path: filepath.Join(t.TempDir(), "app.log"), appends: true, sink: sink}
+	o := testOptions(t, sink.URL)
+	o.DisableNotify = true
+	r.open(os.O_APPEND)
+	r.write(10)
+	s := start(t, o, File{Path: r.path})
+	r.must(sink.wait(10, 20*time.Second))
+	for i := range 2 { // the second file lives between two looks
+		r.must(os.Rename(r.path, fmt.Sprintf("%s.%d", r.path, 2-i)))
+		r.f.Close()
+		if i == 0 {
+			r.open(os.O_APPEND)
+			r.write(10)
+		}
+	}
+	eventually(t, "the path is seen to lead nowhere", func() bool { return s.Status().Files[0].Size == 0 })
+	time.Sleep(200 * time.Millisecond)
+	r.open(os.O_APPEND)
+	defer func() { r.f.Close() }()
+	r.write(10)
+	r.must(sink.wait(r.n, 20*time.Second))
+	stop(t, s)
+	if got, dup, missing := sink.tally(r.n); got != r.n || dup != 0 {
+		t.Errorf("%d of %d lines, %d twice, missing %v", got, r.n, dup, missing)
+	}
+}

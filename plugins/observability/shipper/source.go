@@ -54,6 +54,9 @@ func (t *tailer) resync(src *source, now time.Time) {
 		}
 		t.resume(src, -1, fileID{}, now)
 		src.skip = false
+		if !since.IsZero() {
+			src.seen = since // between two names: what came and went since then is sought when there is a file again
+		}
 		return
 	}
 	if src.removing {
