@@ -118,3 +118,19 @@ func TestASecondHostOnTheSameStateFolderIsRefusedAndTheFirstGoesOn(t *testing.T)
 	}
 	r.checkSockets(h.Process.Pid, 1)
 }
+
+func TestARunWhosePluginCannotBeConfiguredEndsWithTheReason(t *testing.T) {
+	r := newRig(t, []string{bin("plugins", "databases")}, `
+[plugins.databases.config.neo4j]
+password = "env:NOT_SET_ANYWHERE"
+[services.{service}]
+workflow = "DatabasePipelineWorkflow"
+params = { service_name = "{service}" }
+`)
+	o := r.expect(1, "run", r.service)
+	for _, want := range []string{"needs start_neo4j_container", "plugin databases is", "NOT_SET_ANYWHERE"} {
+		if !strings.Contains(o.stderr, want) {
+			t.Errorf("the error lacks %q: %v", want, o)
+		}
+	}
+}

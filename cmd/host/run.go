@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/orch-host/orch/hostcore"
 	"github.com/orch-host/orch/hostcore/executor"
 	"github.com/orch-host/orch/hostcore/supervisor"
+	"github.com/orch-host/orch/hostcore/workflows"
 )
 
 type runOptions struct {
@@ -76,7 +78,37 @@ func (a *app) runHost(ctx context.Context, name string, o runOptions) error {
 		log.Info("stopping: running activities may finish", "grace", cfg.Host.StopGrace.String())
 		return nil
 	}
+	if err := unserved(cfg.Services[name], h.Plugins()); err != nil {
+		return err
+	}
 	return a.startAll(ctx, h.Executor(), name, executor.StartOptions{Params: given, SkipPolled: true})
+}
+
+// unserved says why a service that is run once would wait for ever: a plugin
+// that its workflow needs has not come up. A host that stays would be told by
+// its log, and its plugins may yet be mended.
+func unserved(s config.Service, plugins []supervisor.Status) error {
+	at := slices.IndexFunc(workflows.All(), func(d workflows.Definition) bool { return d.Name == s.Workflow })
+	if at < 0 {
+		return nil // a declared pipeline names what it misses itself
+	}
+	for _, activity := range workflows.All()[at].Activities {
+		var broken *supervisor.Status
+		for i, p := range plugins {
+			if !slices.Contains(p.Activities, activity) {
+				continue
+			}
+			if p.State == supervisor.Ready || p.State == supervisor.Degraded {
+				broken = nil
+				break
+			}
+			broken = &plugins[i]
+		}
+		if broken != nil && broken.Error != "" {
+			return fmt.Errorf("service %s needs %s, and plugin %s is %s: %s", s.Name, activity, broken.Name, broken.State, broken.Error)
+		}
+	}
+	return nil
 }
 
 // runLogger logs to stderr, or to a file in the state folder when the terminal

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/orch-host/orch/hostcore/plugin"
+	"github.com/orch-host/orch/sdk/pluginv1"
 )
 
 // bringUp starts b beside whatever serves; settle gets the outcome.
@@ -18,7 +19,7 @@ func (u *unit) bringUp(b plugin.Binary, restart bool) {
 	if u.active == nil {
 		u.update(func(s *Status) {
 			s.State, s.Version, s.Digest, s.Path, s.Group = Starting, b.Manifest.GetVersion(), b.Digest, b.Source, b.Manifest.GetGroup()
-			s.NextStart = time.Time{}
+			s.Activities, s.NextStart = activities(b.Manifest), time.Time{}
 		})
 	}
 	u.drains.Go(func() {
@@ -118,10 +119,7 @@ func (u *unit) serve(i *plugin.Instance) {
 	}
 	s.Version, s.Digest, s.Path, s.Group = i.Manifest.GetVersion(), i.Digest, i.Source, i.Manifest.GetGroup()
 	s.Pid, s.Since = i.Pid(), i.Started()
-	s.Activities = nil
-	for _, a := range i.Manifest.GetActivities() {
-		s.Activities = append(s.Activities, a.GetName())
-	}
+	s.Activities = activities(i.Manifest)
 	switch kind {
 	case "restarted":
 		s.Restarts++
@@ -146,4 +144,12 @@ func (u *unit) drainTime(i *plugin.Instance) time.Duration {
 		return d
 	}
 	return u.s.o.Limits.Drain
+}
+
+// activities are the names of what a plugin offers.
+func activities(m *pluginv1.Manifest) (names []string) {
+	for _, a := range m.GetActivities() {
+		names = append(names, a.GetName())
+	}
+	return names
 }
