@@ -29,8 +29,8 @@ func (b *backend) Info() admin.Info {
 	if b.admin != nil {
 		i.Listen = b.admin.Listen()
 	}
-	if b.clients != nil {
-		i.Temporal.Address = b.clients.Address()
+	if c := (*Host)(b).reached(); c != nil {
+		i.Temporal.Address = c.Address()
 	}
 	if b.embedded != nil {
 		i.Temporal.Pid, i.Temporal.WebUI = b.embedded.Pid(), b.embedded.WebUI()

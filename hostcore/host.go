@@ -30,6 +30,7 @@ import (
 	"github.com/orch-host/orch/hostcore/pluginlog"
 	"github.com/orch-host/orch/hostcore/proc"
 	"github.com/orch-host/orch/hostcore/router"
+	"github.com/orch-host/orch/hostcore/statuspage"
 	"github.com/orch-host/orch/hostcore/store"
 	"github.com/orch-host/orch/hostcore/supervisor"
 	"github.com/orch-host/orch/hostcore/trust"
@@ -61,6 +62,7 @@ type Host struct {
 	events     *eventLog
 	logs       *pluginlog.Book
 	admin      *admin.Server
+	page       *statuspage.Page
 	pusher     *sdkmetrics.Pusher
 	embedded   *embedded.Server
 	clients    *connection.Clients
@@ -102,7 +104,10 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 		return nil, err
 	}
 	metrics := h.metrics()
-	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, h.cfg.Host.Listen, (*backend)(h), metrics, decoder); err != nil {
+	if h.page, err = h.statusPage(); err != nil {
+		return nil, err
+	}
+	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, h.cfg.Host.Listen, (*backend)(h), admin.Pages{Metrics: metrics, Codec: decoder, Status: h.page}); err != nil {
 		return nil, err
 	}
 	if endpoint := h.cfg.Host.OTLP; endpoint != "" {
@@ -215,10 +220,13 @@ func (h *Host) openTemporal(ctx context.Context) error {
 		}
 		t.Address = h.embedded.Address()
 	}
-	var err error
-	if h.clients, err = connection.Dial(ctx, t, h.cfg.IsSet, h.o.Logger); err != nil {
+	clients, err := connection.Dial(ctx, t, h.cfg.IsSet, h.o.Logger)
+	if err != nil {
 		return err
 	}
+	h.mu.Lock()
+	h.clients = clients
+	h.mu.Unlock()
 	if err := h.openQueues(ctx); err != nil {
 		return err
 	}
@@ -227,6 +235,14 @@ func (h *Host) openTemporal(ctx context.Context) error {
 		h.o.Logger.Warn("not every schedule is as configured", "error", err)
 	}
 	return nil
+}
+
+// reached is the connection to Temporal, for those who may ask before there is
+// one: nil then.
+func (h *Host) reached() *connection.Clients {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.clients
 }
 
 // note keeps what a part has to say against the host being ready; "" takes it back.
@@ -318,6 +334,9 @@ func (h *Host) Ready() admin.Ready { return (*backend)(h).Ready() }
 func (h *Host) Stop() {
 	h.cancel()
 	h.watching.Wait()
+	if h.page != nil {
+		h.page.Close()
+	}
 	if h.pusher != nil {
 		h.pusher.Stop()
 	}

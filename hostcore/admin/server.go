@@ -31,9 +31,16 @@ type Server struct {
 	listen  string
 }
 
+// Pages are what the TCP address serves beside health.
+type Pages struct {
+	Metrics *prometheus.Registry
+	Codec   http.Handler // below /codec/; nil: none
+	Status  http.Handler // at / and below /status/; nil: none
+}
+
 // Start serves the API on the socket in runtimeDir and the pages on listen (""
-// for none), where codec, if there is one, answers below /codec/.
-func Start(runtimeDir, listen string, b Backend, metrics *prometheus.Registry, codec http.Handler) (*Server, error) {
+// for none).
+func Start(runtimeDir, listen string, b Backend, p Pages) (*Server, error) {
 	s := &Server{socket: filepath.Join(runtimeDir, SocketName)}
 	_ = os.Remove(s.socket) // the host's lock says that nobody serves it any more
 	unix, err := net.Listen("unix", s.socket)
@@ -53,7 +60,7 @@ func Start(runtimeDir, listen string, b Backend, metrics *prometheus.Registry, c
 		return nil, fmt.Errorf("listen on host.listen = %q: %w; another program holds the port: set another one, 0 for any, or \"\" for none", listen, err)
 	}
 	s.listen = tcp.Addr().String()
-	s.serve(tcp, pages(b, metrics, codec))
+	s.serve(tcp, pages(b, p))
 	return s, nil
 }
 
@@ -125,11 +132,15 @@ func api(b Backend) http.Handler {
 	return mux
 }
 
-// pages are what the TCP address shows: nothing there changes anything.
-func pages(b Backend, metrics *prometheus.Registry, codec http.Handler) http.Handler {
+// pages are what the TCP address shows.
+func pages(b Backend, p Pages) http.Handler {
 	mux := http.NewServeMux()
-	if codec != nil {
-		mux.Handle("/codec/", codec)
+	if p.Codec != nil {
+		mux.Handle("/codec/", p.Codec)
+	}
+	if p.Status != nil {
+		mux.Handle("/{$}", p.Status)
+		mux.Handle("/status/", p.Status)
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
@@ -141,7 +152,7 @@ func pages(b Backend, metrics *prometheus.Registry, codec http.Handler) http.Han
 		}
 		answer(w, code, ready)
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(p.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }
 

@@ -45,7 +45,7 @@ func (g *group) promtail() container.Component {
 
 func promtailPart(_ context.Context, c Config) (part, error) {
 	if len(c.Promtail.Paths) == 0 {
-		return part{}, sdk.NonRetryable(fmt.Errorf("Promtail has nothing to read: set paths in [%s.promtail], such as [\"/var/log/*.log\"]", settings))
+		return part{}, sdk.NonRetryable(fmt.Errorf("nothing to read for Promtail: set paths in [%s.promtail], such as [\"/var/log/*.log\"]", settings))
 	}
 	var jobs []object
 	var binds []container.Bind

@@ -212,3 +212,20 @@ func freePort(t *testing.T) int {
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
 }
+
+func TestALongLogIsCutToItsEnd(t *testing.T) {
+	w := newWorld(t)
+	s := w.spec("")
+	s.Cmd = []string{"exit", "3"}
+	for i := range 40 {
+		s.Cmd = append(s.Cmd, fmt.Sprintf("line %02d %s", i, strings.Repeat("x", 300)))
+	}
+	_, err := w.Ensure(t.Context(), s)
+	var exited *ExitedError
+	if !errors.As(err, &exited) {
+		t.Fatal(err)
+	}
+	if n := len(exited.LogTail); n > tailSize || n < tailSize/2 || !strings.Contains(exited.LogTail, "line 39") || strings.Contains(exited.LogTail, "line 20") {
+		t.Errorf("%d bytes of tail:\n%s", n, exited.LogTail)
+	}
+}

@@ -17,6 +17,9 @@ import (
 const (
 	tailLines   = 20
 	tailLineLen = 400
+	// tailSize keeps an error with a tail in it below the 4 KB that Temporal keeps
+	// of a failure that is tried again; of a larger one nothing is shown.
+	tailSize = 2400
 
 	logLooks = 5 // at an empty log; one that prints nothing costs this many pauses
 	logPause = 100 * time.Millisecond
@@ -45,6 +48,13 @@ func (e *Engine) tail(ctx context.Context, s Spec, c *snapshot) string {
 			line = string(r[:tailLineLen]) + "..."
 		}
 		lines[i] = line
+	}
+	size := 0
+	for i := len(lines) - 1; i >= 0; i-- {
+		if size += len(lines[i]) + 1; size > tailSize {
+			lines = lines[i+1:]
+			break
+		}
 	}
 	return strings.TrimSpace(strings.Join(lines, "\n"))
 }

@@ -1,0 +1,82 @@
+package hostcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/orch-host/orch/hostcore/executor"
+	"github.com/orch-host/orch/hostcore/statuspage"
+)
+
+// pageHost is the host as the status page sees it.
+type pageHost struct{ *Host }
+
+var _ statuspage.Host = pageHost{}
+
+func (h *Host) statusPage() (*statuspage.Page, error) {
+	o := statuspage.Options{Name: h.cfg.Host.Name, Version: h.o.Version}
+	if !h.cfg.Host.Token.IsZero() {
+		token, err := h.cfg.Host.Token.Resolve()
+		if err != nil {
+			return nil, fmt.Errorf("host.http_token: %w", err)
+		}
+		o.Token = token
+	}
+	if ui := h.cfg.Temporal.WebUI; ui != "" {
+		o.Links = append(o.Links, statuspage.Link{Name: "Temporal", URL: ui})
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.cfg.Host.Links)) {
+		o.Links = append(o.Links, statuspage.Link{Name: name, URL: h.cfg.Host.Links[name].URL})
+	}
+	return statuspage.New(pageHost{h}, o), nil
+}
+
+var errStarting = errors.New("the host is starting: Temporal has not been reached yet")
+
+// Services describes the services; those that run with their steps.
+func (p pageHost) Services(ctx context.Context) ([]*executor.Status, error) {
+	if p.reached() == nil {
+		return nil, errStarting
+	}
+	e := p.Executor()
+	all, err := e.Statuses(ctx)
+	for i, st := range all {
+		if st.State != "running" {
+			continue
+		}
+		if now, err := e.Status(ctx, st.Service, ""); err == nil {
+			all[i] = now
+		}
+	}
+	return all, err
+}
+
+// Problems are what keeps the host from doing all that it is configured to do.
+func (p pageHost) Problems() []string { return p.Ready().Problems }
+
+// Start starts a service.
+func (p pageHost) Start(ctx context.Context, service string) error {
+	if p.reached() == nil {
+		return errStarting
+	}
+	_, err := p.Executor().Start(ctx, service, executor.StartOptions{})
+	return err
+}
+
+// Stop stops a service; its clean-up goes on after it has returned.
+func (p pageHost) Stop(ctx context.Context, service string) error {
+	if p.reached() == nil {
+		return errStarting
+	}
+	_, err := p.Executor().Stop(ctx, service, executor.StopOptions{})
+	return err
+}
+
+// Rollback brings back the version of a plugin that served before.
+func (p pageHost) Rollback(plugin string) error {
+	_, err := p.supervisor.Rollback(context.Background(), plugin)
+	return err
+}

@@ -1,0 +1,213 @@
+package statuspage
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/orch-host/orch/hostcore/executor"
+	"github.com/orch-host/orch/hostcore/supervisor"
+)
+
+// Host is what the page shows and does.
+type Host interface {
+	// Services are all services; with the steps of those that run.
+	Services(context.Context) ([]*executor.Status, error)
+	Plugins() []supervisor.Status
+	Problems() []string
+	Start(ctx context.Context, service string) error
+	Stop(ctx context.Context, service string) error
+	Rollback(plugin string) error
+}
+
+// Options of [New].
+type Options struct {
+	Name, Version string
+	Token         string // "": the page is read-only
+	Links         []Link
+}
+
+// Link leads to another page.
+type Link struct{ Name, URL string }
+
+//go:embed assets
+var assets embed.FS
+
+// Page serves the status page.
+type Page struct {
+	host     Host
+	o        Options
+	live     *live
+	sessions sessions
+	page     *template.Template
+	handler  http.Handler
+}
+
+// New makes the page. Close it at the end.
+func New(h Host, o Options) *Page {
+	p := &Page{host: h, o: o}
+	p.page = template.Must(template.New("").Funcs(template.FuncMap{
+		"ago": ago, "took": took, "clock": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	}).ParseFS(assets, "assets/*.html"))
+	p.live = newLive(p.render)
+	files, err := fs.Sub(assets, "assets")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", p.show)
+	mux.HandleFunc("GET /status/live", func(w http.ResponseWriter, r *http.Request) { p.live.serve(w, r, p.sessions.valid(r)) })
+	for _, name := range []string{"style.css", "live.js"} {
+		mux.Handle("GET /status/"+name, http.StripPrefix("/status/", http.FileServerFS(files)))
+	}
+	mux.HandleFunc("POST /status/login", p.login)
+	mux.HandleFunc("POST /status/logout", p.logout)
+	mux.HandleFunc("POST /status/services/{name}/start", p.act(func(r *http.Request) error { return h.Start(r.Context(), r.PathValue("name")) }))
+	mux.HandleFunc("POST /status/services/{name}/stop", p.act(func(r *http.Request) error { return h.Stop(r.Context(), r.PathValue("name")) }))
+	mux.HandleFunc("POST /status/plugins/{name}/rollback", p.act(func(r *http.Request) error { return h.Rollback(r.PathValue("name")) }))
+	p.handler = http.NewCrossOriginProtection().Handler(guarded(mux))
+	return p
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
+
+// Close ends the poller and all open connections.
+func (p *Page) Close() { p.live.close() }
+
+// guarded sets the headers that keep a browser from doing more than the page
+// needs, and refuses names that only a rebound DNS entry can lead here.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !ownName(r.Host) {
+			http.Error(w, "this page is served under the machine's own names only", http.StatusMisdirectedRequest)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ownName tells whether a request's host is an address or localhost: the page
+// listens on loopback addresses, and other names are somebody else's.
+func ownName(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
+}
+
+// view is what the templates show.
+type view struct {
+	Options
+	Now      time.Time
+	Services []*executor.Status
+	Trouble  string // why the services are not shown
+	Plugins  []supervisor.Status
+	Problems []string
+	Write    bool // whoever looks may change things
+	Login    bool // there is a token, and it has not been entered
+	Message  string
+}
+
+func (p *Page) view(ctx context.Context) view {
+	v := view{Options: p.o, Now: time.Now(), Plugins: p.host.Plugins(), Problems: p.host.Problems()}
+	var err error
+	if v.Services, err = p.host.Services(ctx); err != nil {
+		v.Trouble = err.Error()
+	}
+	return v
+}
+
+// rendering is the changing part of the page, for those who may write and for others.
+type rendering struct{ read, write []byte }
+
+func (p *Page) render(ctx context.Context) rendering {
+	v := p.view(ctx)
+	read := p.execute("state.html", v)
+	v.Write = true
+	return rendering{read, p.execute("state.html", v)}
+}
+
+func (p *Page) execute(name string, v view) []byte {
+	var out bytes.Buffer
+	if err := p.page.ExecuteTemplate(&out, name, v); err != nil {
+		return []byte(template.HTMLEscapeString(fmt.Sprintf("the page cannot be rendered: %v", err)))
+	}
+	return out.Bytes()
+}
+
+func (p *Page) show(w http.ResponseWriter, r *http.Request) {
+	v := p.view(r.Context())
+	v.Write = p.sessions.valid(r)
+	v.Login = p.o.Token != "" && !v.Write
+	v.Message = r.URL.Query().Get("message")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(p.execute("page.html", v)) // a reader that has gone needs no answer
+}
+
+func (p *Page) login(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	given := r.PostFormValue("token")
+	if p.o.Token == "" || subtle.ConstantTimeCompare([]byte(given), []byte(p.o.Token)) != 1 {
+		select { // guessing is slow
+		case <-time.After(500 * time.Millisecond):
+		case <-r.Context().Done():
+		}
+		back(w, r, "That is not the token of host.http_token.")
+		return
+	}
+	p.sessions.open(w)
+	back(w, r, "")
+}
+
+func (p *Page) logout(w http.ResponseWriter, r *http.Request) {
+	p.sessions.end(w, r)
+	back(w, r, "")
+}
+
+// act does something for whoever has entered the token.
+func (p *Page) act(do func(*http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !p.sessions.valid(r) {
+			http.Error(w, "enter the token first", http.StatusForbidden)
+			return
+		}
+		message := ""
+		if err := do(r); err != nil {
+			message = err.Error()
+		}
+		p.live.now()
+		back(w, r, message)
+	}
+}
+
+func back(w http.ResponseWriter, r *http.Request, message string) {
+	target := "/"
+	if message != "" {
+		target += "?" + url.Values{"message": {message}}.Encode()
+	}
+	http.Redirect(w, r, target, http.StatusSeeOther)
+}
+
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return time.Since(t).Round(time.Second).String() + " ago"
+}
+
+func took(ms int64) string { return (time.Duration(ms) * time.Millisecond).String() }

@@ -1,0 +1,247 @@
+package statuspage
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/orch-host/orch/hostcore/executor"
+	"github.com/orch-host/orch/hostcore/progress"
+	"github.com/orch-host/orch/hostcore/supervisor"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeHost says what the test wants and remembers what it is told.
+type fakeHost struct {
+	mu    sync.Mutex
+	state string
+	asked []string
+	polls int
+}
+
+func (f *fakeHost) Services(context.Context) ([]*executor.Status, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.polls++
+	return []*executor.Status{
+		{Service: "chat", State: f.state, Workflow: "ChatSetupWorkflow", Description: "<script>alert(1)</script>",
+			Progress: &progress.Progress{Steps: []progress.Step{{Name: "build_chat_image_activity", State: "ok", Outcome: "created", TookMS: 1500}}}},
+	}, nil
+}
+
+func (f *fakeHost) Plugins() []supervisor.Status {
+	return []supervisor.Status{{Name: "chat", Version: "2.0.0", Previous: "1.0.0", State: supervisor.Ready, Restarts: 3}}
+}
+func (f *fakeHost) Problems() []string                            { return []string{"queue x is not polled"} }
+func (f *fakeHost) Start(_ context.Context, service string) error { return f.note("start " + service) }
+func (f *fakeHost) Stop(_ context.Context, service string) error  { return f.note("stop " + service) }
+func (f *fakeHost) Rollback(plugin string) error                  { return f.note("rollback " + plugin) }
+func (f *fakeHost) set(state string)                              { f.mu.Lock(); defer f.mu.Unlock(); f.state = state }
+func (f *fakeHost) note(what string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, what)
+	if strings.HasPrefix(what, "stop") {
+		return errors.New("it does not want to")
+	}
+	return nil
+}
+func (f *fakeHost) told() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.asked, ", ")
+}
+
+// site is a page with a browser-like client.
+type site struct {
+	t    *testing.T
+	host *fakeHost
+	url  string
+	*http.Client
+}
+
+func newSite(t *testing.T, token string) *site {
+	t.Helper()
+	h := &fakeHost{state: "running"}
+	p := New(h, Options{Name: "blade7", Version: "1.2.3", Token: token, Links: []Link{{"Grafana", "http://localhost:3000"}}})
+	srv := httptest.NewServer(p)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &http.Client{Jar: jar, Transport: &http.Transport{DisableKeepAlives: true}}
+	t.Cleanup(func() { p.Close(); srv.Close() })
+	return &site{t, h, srv.URL, c}
+}
+
+func (s *site) do(method, path, form string, header http.Header) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(form))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	if h := header.Get("Host"); h != "" {
+		req.Host = h
+	}
+	if form != "" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := s.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+func TestThePageShowsServicesStepsPluginsAndProblemsEscaped(t *testing.T) {
+	s := newSite(t, "")
+	code, text := s.do("GET", "/", "", nil)
+	for _, want := range []string{"blade7", "1.2.3", "ChatSetupWorkflow", "build_chat_image_activity", "created · 1.5s", "3 restarts", "queue x is not polled",
+		`href="http://localhost:3000"`, "&lt;script&gt;alert(1)&lt;/script&gt;"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if code != http.StatusOK || strings.Contains(text, "<script>alert") || strings.Contains(text, "<form") {
+		t.Errorf("%d: without a token the page is to be read-only and escaped:\n%s", code, text)
+	}
+	for _, path := range []string{"/status/style.css", "/status/live.js"} {
+		if code, _ := s.do("GET", path, "", nil); code != http.StatusOK {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+}
+
+func TestOnlyWhoHasEnteredTheTokenChangesAnything(t *testing.T) {
+	s := newSite(t, "canary-token")
+	start := func(header http.Header) int {
+		code, _ := s.do("POST", "/status/services/chat/start", "x=1", header)
+		return code
+	}
+	if code := start(nil); code != http.StatusForbidden {
+		t.Errorf("without a session: %d", code)
+	}
+	if _, text := s.do("POST", "/status/login", url.Values{"token": {"wrong"}}.Encode(), nil); !strings.Contains(text, "That is not the token") || strings.Contains(text, "Yes, stop") {
+		t.Errorf("a wrong token: %s", text)
+	}
+	_, text := s.do("POST", "/status/login", url.Values{"token": {"canary-token"}}.Encode(), nil)
+	if !strings.Contains(text, "Yes, stop chat") || !strings.Contains(text, "Yes, go back to 1.0.0") || strings.Contains(text, "canary-token") {
+		t.Errorf("the right token: %s", text)
+	}
+	for name, header := range map[string]http.Header{
+		"another site": {"Sec-Fetch-Site": {"cross-site"}}, "another origin": {"Origin": {"http://evil.example"}},
+	} {
+		if code := start(header); code != http.StatusForbidden {
+			t.Errorf("%s: %d", name, code)
+		}
+	}
+	if code, _ := s.do("GET", "/", "", http.Header{"Host": {"evil.example"}}); code != http.StatusMisdirectedRequest {
+		t.Errorf("a rebound name: %d", code)
+	}
+	if told := s.host.told(); told != "" {
+		t.Fatalf("the host was told %q", told)
+	}
+	if code := start(http.Header{"Sec-Fetch-Site": {"same-origin"}}); code != http.StatusOK {
+		t.Errorf("start: %d", code)
+	}
+	if _, text := s.do("POST", "/status/services/chat/stop", "x=1", nil); !strings.Contains(text, "it does not want to") {
+		t.Errorf("an error is to be shown: %s", text)
+	}
+	s.do("POST", "/status/plugins/chat/rollback", "x=1", nil)
+	s.do("POST", "/status/logout", "x=1", nil)
+	if code := start(nil); code != http.StatusForbidden {
+		t.Errorf("after the log-out: %d", code)
+	}
+	if told := s.host.told(); told != "start chat, stop chat, rollback chat" {
+		t.Errorf("the host was told %q", told)
+	}
+}
+
+func TestReadersGetWhatChangesAndNobodyIsAskedWhenNobodyLooks(t *testing.T) {
+	s := newSite(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	var readers []*bufio.Scanner
+	for range 3 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/status/live", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := s.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		readers = append(readers, bufio.NewScanner(resp.Body))
+	}
+	until := func(want string) {
+		t.Helper()
+		for i, r := range readers {
+			found := false
+			for !found && r.Scan() {
+				found = strings.Contains(r.Text(), want)
+			}
+			if !found {
+				t.Fatalf("reader %d never got %q: %v", i, want, r.Err())
+			}
+		}
+	}
+	until(`state running`)
+	s.host.set("completed")
+	until(`state completed`)
+	cancel()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		s.host.mu.Lock()
+		before := s.host.polls
+		s.host.mu.Unlock()
+		time.Sleep(pollEvery + 500*time.Millisecond)
+		s.host.mu.Lock()
+		after := s.host.polls
+		s.host.mu.Unlock()
+		if before == after {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the host is asked though nobody looks")
+		}
+	}
+}
+
+func TestAReaderThatDoesNotReadHoldsUpNobody(t *testing.T) {
+	l := newLive(func(context.Context) rendering { return rendering{read: []byte(time.Now().String())} })
+	stuck := l.join()
+	for range 5 {
+		l.now()
+		time.Sleep(20 * time.Millisecond)
+	}
+	if second := l.join(); second == nil || len((<-second).read) == 0 {
+		t.Error("no rendering for a second reader")
+	}
+	if len(stuck) != 1 {
+		t.Errorf("%d renderings wait for a reader that does not read, want the latest", len(stuck))
+	}
+	l.close()
+	if l.join() != nil {
+		t.Error("a reader was taken after the end")
+	}
+}
