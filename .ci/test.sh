@@ -34,6 +34,16 @@ fi
 if has_grpc; then
 	python=yes
 fi
+# So is the status page in a browser.
+browser=no
+has_browser() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+if ! has_browser && [ -n "${CI:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	{ apt-get update && timeout 300 apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 ||
+		echo "chromium could not be installed"
+fi
+if has_browser; then
+	browser=yes
+fi
 status=0
 for module in . devserver examples/greeter-go sdk/pluginv1/testdata/frozen-v1; do
 	echo "-- module $module"
@@ -56,6 +66,10 @@ if [ -n "${CI:-}" ] && [ ! -d "${ORCH_SPECS:-../shared/specs}" ]; then
 fi
 if [ "$python" = yes ] && grep -q 'python3-grpcio not available' "$out"/*.json; then
 	echo "python3-grpcio is there, but a test that needs it was skipped" >&2
+	status=1
+fi
+if [ "$browser" = yes ] && grep -q 'chromium not available' "$out"/*.json; then
+	echo "chromium is there, but a test that needs it was skipped" >&2
 	status=1
 fi
 exit $status
