@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"image/png"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +30,7 @@ func browse(t *testing.T, args ...string) []byte {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, browser, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--user-data-dir=" + t.TempDir(), "--timeout=4000"}, args...)...)
+		"--user-data-dir=" + t.TempDir(), "--timeout=20000"}, args...)...)
 	c.WaitDelay = 5 * time.Second
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
@@ -39,16 +41,40 @@ func browse(t *testing.T, args ...string) []byte {
 	return out
 }
 
+// held serves the page with a style sheet at its end that arrives only after
+// the services' state has changed: the browser takes its picture after that.
+func held(s *site) string {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/status/held.css":
+			for range 100 { // until the page's script listens
+				s.page.live.mu.Lock()
+				n := len(s.page.live.readers)
+				s.page.live.mu.Unlock()
+				if n > 0 {
+					break
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			s.host.set("completed")
+			time.Sleep(pollEvery + time.Second)
+		case "/":
+			page := httptest.NewRecorder()
+			s.page.ServeHTTP(page, r)
+			w.Header().Set("Content-Security-Policy", page.Header().Get("Content-Security-Policy"))
+			_, _ = strings.NewReplacer("</body>", `<link rel="stylesheet" href="/status/held.css"></body>`).WriteString(w, page.Body.String())
+		default:
+			s.page.ServeHTTP(w, r)
+		}
+	}))
+	s.t.Cleanup(func() { s.page.Close(); srv.Close() })
+	return srv.URL
+}
+
 func TestARealBrowserFollowsWhatHappens(t *testing.T) {
 	s := newSite(t, "")
-	go func() {
-		time.Sleep(time.Second)
-		s.host.set("completed")
-		time.Sleep(time.Second)
-		s.host.set("failed")
-	}()
-	dom := string(browse(t, "--dump-dom", s.url+"/"))
-	for _, want := range []string{">live<", "build_chat_image_activity", "&lt;script&gt;alert(1)&lt;/script&gt;"} {
+	dom := string(browse(t, "--dump-dom", held(s)+"/"))
+	for _, want := range []string{">live<", "build_chat_image_activity", "&lt;script&gt;alert(1)&lt;/script&gt;", `state completed"`} {
 		if !strings.Contains(dom, want) {
 			t.Errorf("the page in the browser lacks %q:\n%s", want, dom)
 		}

@@ -68,6 +68,7 @@ func (f *fakeHost) told() string {
 type site struct {
 	t    *testing.T
 	host *fakeHost
+	page *Page
 	url  string
 	*http.Client
 }
@@ -83,7 +84,7 @@ func newSite(t *testing.T, token string) *site {
 	}
 	c := &http.Client{Jar: jar, Transport: &http.Transport{DisableKeepAlives: true}}
 	t.Cleanup(func() { p.Close(); srv.Close() })
-	return &site{t, h, srv.URL, c}
+	return &site{t, h, p, srv.URL, c}
 }
 
 func (s *site) do(method, path, form string, header http.Header) (int, string) {
