@@ -45,6 +45,11 @@ test: build ## run all tests; those that need Docker say so when it is missing
 images: ## build all images: stand-ins and real components (ten to twenty minutes the first time)
 	$(MAKE) -C images
 
+.PHONY: infra
+infra: host ## build Temporal, its Web UI and PostgreSQL into images, and bring them up by compose
+	$(MAKE) -C images infra
+	$(BIN)/host infra up
+
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, import rules
 	sh .ci/lint.sh
@@ -59,7 +64,8 @@ bench-plugin: build
 	$(GO) run ./bench/plugin
 bench-swap: build
 	$(GO) run ./bench/swap
-bench-pipelines: build images
+bench-pipelines: build
+	$(MAKE) -C images standins components
 	$(GO) run ./bench/pipelines
 bench-ship:
 	cd images/otelcol && CGO_ENABLED=0 $(GO) build -mod=mod -trimpath -o ../../$(BIN)/otelcol .

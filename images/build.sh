@@ -34,7 +34,12 @@ else
 	up_to_date "$sum"
 	mkdir -p "$out.new"
 	echo "building $tag: minutes when nothing of it is cached"
-	cp "$name/Dockerfile" "$out.new/Dockerfile"
+	for file in "$name"/*; do # the Dockerfile and what it copies
+		case $file in
+		*.go | */go.mod | */go.sum) ;;
+		*) [ -d "$file" ] || cp "$file" "$out.new/" ;;
+		esac
+	done
 	for package in "$@"; do
 		# -mod=mod: the requirements of these modules are complete in their own
 		# go.mod files; go.sum is committed and pins the content of each.

@@ -1,0 +1,219 @@
+// Package infra brings up Temporal on PostgreSQL by compose, for machines that
+// are servers. Its folder holds the compose files, which are written anew each
+// time, and .env with the generated password and the operator's own settings,
+// which is written once.
+package infra
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/orch-host/orch/compose"
+)
+
+// patience is how long the stack has to get healthy.
+const patience = 3 * time.Minute
+
+// Stack is the compose project in a folder.
+type Stack struct {
+	dir     string
+	out     io.Writer // what compose prints
+	command []string  // docker compose, or docker-compose
+}
+
+// Open finds compose. Nothing is written yet.
+func Open(dir string, out io.Writer) (*Stack, error) {
+	s := &Stack{dir: dir, out: out}
+	if exec.Command("docker", "compose", "version").Run() == nil {
+		s.command = []string{"docker", "compose"}
+	} else if path, err := exec.LookPath("docker-compose"); err == nil {
+		s.command = []string{path}
+	} else {
+		return nil, errors.New("neither docker compose nor docker-compose is there: install one of them (Debian: apt-get install docker-compose)")
+	}
+	return s, nil
+}
+
+// Dir is the stack's folder.
+func (s *Stack) Dir() string { return s.dir }
+
+// Up writes the files, starts what does not run, and waits until Temporal
+// serves its namespace. It returns the frontend's address.
+func (s *Stack) Up(ctx context.Context) (address string, err error) {
+	if err := s.write(); err != nil {
+		return "", err
+	}
+	if err := s.checkImages(ctx); err != nil {
+		return "", err
+	}
+	if err := s.run(ctx, s.out, "up", "-d"); err != nil {
+		return "", err
+	}
+	address = "127.0.0.1:" + s.setting("TEMPORAL_PORT", "7233")
+	if err := await(ctx, address, s.setting("TEMPORAL_NAMESPACE", "default")); err != nil {
+		var logs bytes.Buffer
+		_ = s.run(ctx, &logs, "logs", "--tail", "10") // what can be said of why
+		return "", fmt.Errorf("the stack is up, and Temporal at %s is not ready after %s: %w\n%s", address, patience, err, logs.String())
+	}
+	return address, nil
+}
+
+// Down ends the stack. Its histories stay, unless purge removes them.
+func (s *Stack) Down(ctx context.Context, purge bool) error {
+	if err := s.write(); err != nil {
+		return err
+	}
+	args := []string{"down"}
+	if purge {
+		args = append(args, "--volumes")
+	}
+	return s.run(ctx, s.out, args...)
+}
+
+// Status shows the stack's containers.
+func (s *Stack) Status(ctx context.Context) error {
+	if err := s.write(); err != nil {
+		return err
+	}
+	return s.run(ctx, s.out, "ps")
+}
+
+// write puts the files in place, and .env if there is none.
+func (s *Stack) write() error {
+	err := fs.WalkDir(compose.Files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := compose.Files.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(s.dir, path)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(to, text, 0o644)
+	})
+	if err != nil {
+		return fmt.Errorf("write the compose files: %w", err)
+	}
+	f, err := os.OpenFile(s.env(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(f, "# Settings of the compose stack: see %s.\n# The password counts when the volume is new.\nPOSTGRES_PASSWORD=%s\n", compose.File, rand.Text()+rand.Text())
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("write the settings of the compose stack: %w", err)
+	}
+	return nil
+}
+
+func (s *Stack) env() string { return filepath.Join(s.dir, ".env") }
+
+// setting is a variable of the compose file: the environment goes before .env.
+func (s *Stack) setting(name, standard string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	text, err := os.ReadFile(s.env())
+	if err != nil {
+		return standard
+	}
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && key == name && value != "" {
+			return value
+		}
+	}
+	return standard
+}
+
+// checkImages tells what to do about images that nobody publishes.
+func (s *Stack) checkImages(ctx context.Context) error {
+	var config bytes.Buffer
+	if err := s.run(ctx, &config, "config"); err != nil {
+		return err
+	}
+	var missing []string
+	for line := range strings.Lines(config.String()) {
+		image, ok := strings.CutPrefix(strings.TrimSpace(line), "image: ")
+		if !ok || !strings.HasPrefix(image, "orch/") || slices.Contains(missing, image) {
+			continue
+		}
+		if exec.CommandContext(ctx, "docker", "image", "inspect", image).Run() != nil {
+			missing = append(missing, image)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("images are missing: %s; build them with \"make -C images infra\" in a checkout (ten minutes) and bring them here (docker save, docker load), or name others in %s (POSTGRES_IMAGE, TEMPORAL_IMAGE, TEMPORAL_UI_IMAGE)",
+			strings.Join(missing, ", "), s.env())
+	}
+	return nil
+}
+
+func (s *Stack) run(ctx context.Context, out io.Writer, args ...string) error {
+	project := s.setting("PREFIX", "") + "temporal-orchestrator"
+	all := slices.Concat(s.command[1:], []string{"--project-name", project, "--file", filepath.Join(s.dir, compose.File)}, args)
+	c := exec.CommandContext(ctx, s.command[0], all...)
+	c.Dir = s.dir // .env is read from here
+	var errs bytes.Buffer
+	c.Stdout, c.Stderr = out, io.MultiWriter(&errs, stderrOf(out, s.out))
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", strings.Join(s.command, " "), args[0], err, strings.TrimSpace(errs.String()))
+	}
+	return nil
+}
+
+// stderrOf shows compose's progress where its output is shown.
+func stderrOf(out, shown io.Writer) io.Writer {
+	if out == shown {
+		return shown
+	}
+	return io.Discard
+}
+
+// await asks until the frontend knows the namespace.
+func await(ctx context.Context, address, namespace string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := ask(ctx, address, namespace)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+func ask(ctx context.Context, address, namespace string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	c, err := client.NewNamespaceClient(client.Options{HostPort: address, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Describe(ctx, namespace)
+	return err
+}
