@@ -523,16 +523,25 @@ func TestWhatKeepsAComponentFromStartingIsOneClearError(t *testing.T) {
 	})
 }
 
-func TestAPluginOrHostKilledAtAnyStepOfALogsPipelineEndsInTheSameStack(t *testing.T) {
+func TestAPluginOrHostKilledAtAnyStepOfAPipelineEndsInTheSameStack(t *testing.T) {
 	docker := engine(t)
-	for i, component := range []string{"collector", "loki", "grafana"} {
-		t.Run(component, func(t *testing.T) {
+	for i, tt := range []struct {
+		component, service, result string
+		stack                      []string
+	}{
+		{"collector", "logs", "Logs pipeline fully configured", []string{"collector", "loki", "grafana"}},
+		{"loki", "logs", "Logs pipeline fully configured", []string{"collector", "loki", "grafana"}},
+		{"grafana", "logs", "Logs pipeline fully configured", []string{"collector", "loki", "grafana"}},
+		{"prometheus", "metrics", "Metrics pipeline fully configured: Prometheus + Grafana + Dashboard", []string{"prometheus", "grafana"}},
+		{"jaeger", "tracing", "Tracing pipeline fully configured: Jaeger + Grafana + Dashboard", []string{"jaeger", "grafana"}},
+	} {
+		t.Run(tt.component, func(t *testing.T) {
 			g := newGateAt(t, docker, false, func(r *http.Request) bool {
-				return strings.HasSuffix(r.URL.Path, "/containers/create") && strings.Contains(r.URL.RawQuery, "-"+component+".next")
+				return strings.HasSuffix(r.URL.Path, "/containers/create") && strings.Contains(r.URL.RawQuery, "-"+tt.component+".next")
 			})
 			s := newStack(t, docker, g.host)
 			h := s.start()
-			s.expect(0, "start", "logs")
+			s.expect(0, "start", tt.service)
 			g.await(t)
 			if i%2 == 0 {
 				killProcess(t, s.pluginPid("observability"))
@@ -542,10 +551,13 @@ func TestAPluginOrHostKilledAtAnyStepOfALogsPipelineEndsInTheSameStack(t *testin
 				g.release()
 				s.start()
 			}
-			if text := s.result(s.client(clientOptions()), "logs_1"); text != "Logs pipeline fully configured" {
+			if text := s.result(s.client(clientOptions()), tt.service+"_1"); text != tt.result {
 				t.Errorf("result %q", text)
 			}
-			s.components("collector", "loki", "grafana")
+			s.components(tt.stack...)
+			if tt.service != "logs" {
+				return
+			}
 			if err := s.lines("after all", 2); err != nil {
 				t.Fatal(err)
 			}

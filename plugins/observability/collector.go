@@ -114,7 +114,7 @@ func collectorWith(c Config, ingests []ingestion) (part, error) {
 		return ready.HTTP("http://"+at.Addr(collectorHealth)+"/", ready.HTTPOptions{})(ctx)
 	}
 	return part{
-		name: collectorName, title: "the OpenTelemetry Collector", table: "collector", common: c.Collector.Common,
+		name: collectorName, table: "collector", common: c.Collector.Common,
 		image: "otel/opentelemetry-collector-contrib:0.155.0",
 		cmd:   args, files: files, data: collectorData, root: true, caps: caps, binds: binds, hosts: []string{"host.docker.internal:host-gateway"},
 		ports: []port{

@@ -17,7 +17,7 @@ func ownUIDs() uids {
 type addresses map[string]string
 
 // insideStack is how the stack's own Grafana reaches the components.
-func insideStack(Config) addresses {
+func insideStack() addresses {
 	return addresses{
 		"loki":       fmt.Sprintf("http://%s:%d", lokiName, lokiPort),
 		"prometheus": fmt.Sprintf("http://%s:%d", prometheusName, prometheusPort),

@@ -66,13 +66,13 @@ func grafanaPart(ctx context.Context, c Config) (part, error) {
 			return part{}, err
 		}
 	}
-	files, err := provisioning(c)
+	files, err := provisioning()
 	if err != nil {
 		return part{}, err
 	}
 	files = append(files, container.File{Path: grafanaSecret, Content: []byte(secret.Reveal()), UID: grafanaUID, Secret: true})
 	return part{
-		name: grafanaName, title: "Grafana", table: "grafana", common: c.Grafana.Common,
+		name: grafanaName, table: "grafana", common: c.Grafana.Common,
 		image: "grafana/grafana:12.1.0",
 		env: map[string]string{
 			"GF_PATHS_DATA": grafanaData + "/data", "GF_SECURITY_ADMIN_USER": c.Grafana.user(), "GF_SECURITY_ADMIN_PASSWORD__FILE": grafanaSecret, "GF_USERS_ALLOW_SIGN_UP": "false",
@@ -95,9 +95,9 @@ func grafanaPart(ctx context.Context, c Config) (part, error) {
 
 // provisioning are the files by which our own Grafana knows its datasources
 // and dashboards from the first moment on.
-func provisioning(c Config) ([]container.File, error) {
+func provisioning() ([]container.File, error) {
 	var list []object
-	for _, d := range datasources(insideStack(c), ownUIDs()) {
+	for _, d := range datasources(insideStack(), ownUIDs()) {
 		list = append(list, object{
 			"name": d.Name, "type": d.Type, "uid": d.UID, "access": d.Access, "url": d.URL, "isDefault": d.Type == "prometheus",
 			"editable": false, "jsonData": escaped(d.JSONData),

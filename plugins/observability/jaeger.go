@@ -35,7 +35,7 @@ func (g *group) jaeger() container.Component { return g.component(jaegerName, "J
 func jaegerPart(_ context.Context, c Config) (part, error) {
 	data := jaegerData + "/data"
 	return part{
-		name: jaegerName, title: "Jaeger", table: "jaeger", common: c.Jaeger.Common,
+		name: jaegerName, table: "jaeger", common: c.Jaeger.Common,
 		image: "jaegertracing/all-in-one:1.76.0",
 		env: map[string]string{
 			"SPAN_STORAGE_TYPE": "badger", "BADGER_EPHEMERAL": "false",

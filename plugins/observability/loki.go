@@ -51,7 +51,7 @@ func lokiPart(_ context.Context, c Config) (part, error) {
 		return part{}, err
 	}
 	return part{
-		name: lokiName, title: "Loki", table: "loki", common: c.Loki.Common,
+		name: lokiName, table: "loki", common: c.Loki.Common,
 		image: "grafana/loki:3.7.8",
 		cmd:   []string{"-config.file=" + lokiConfigPath}, files: []container.File{file}, data: lokiData,
 		ports:  []port{{container: lokiPort, host: cmp.Or(c.Loki.Port, lokiPort), setting: "port"}},

@@ -54,7 +54,7 @@ func prometheusPart(_ context.Context, c Config) (part, error) {
 	}
 	file.Live = true
 	return part{
-		name: prometheusName, title: "Prometheus", table: "prometheus", common: c.Prometheus.Common,
+		name: prometheusName, table: "prometheus", common: c.Prometheus.Common,
 		image: "prom/prometheus:v3.16.0",
 		cmd: []string{
 			"--config.file=" + prometheusConfigPath, "--storage.tsdb.path=" + prometheusData + "/data",

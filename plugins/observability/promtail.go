@@ -71,7 +71,7 @@ func promtailPart(_ context.Context, c Config) (part, error) {
 		return part{}, err
 	}
 	return part{
-		name: promtailName, title: "Promtail", table: "promtail", common: c.Promtail.Common,
+		name: promtailName, table: "promtail", common: c.Promtail.Common,
 		image: "grafana/promtail:3.5.7", root: true, caps: []string{"DAC_READ_SEARCH"}, // log files belong to many
 		cmd: []string{"-config.file=" + promtailConfigPath}, files: []container.File{file}, binds: binds, data: promtailData,
 		ports:  []port{{container: promtailPort}},

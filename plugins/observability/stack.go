@@ -53,10 +53,10 @@ func (c Common) check(table string) error {
 // part describes one component; component makes the container of it. A further
 // component is a file with a config table and a part.
 type part struct {
-	name, title string
-	table       string // its configuration table, such as "loki"
-	common      Common
-	image       string // default
+	name   string // in the network
+	table  string // its configuration table, such as "loki"
+	common Common
+	image  string // default
 
 	cmd     []string
 	env     map[string]string

@@ -95,9 +95,9 @@ func TestAReceiverInTroubleCostsNoLine(t *testing.T) {
 }
 
 func TestWhileTheReceiverIsDownReadingPausesAndRotatedFilesAreKept(t *testing.T) {
-	down := 2 * time.Second
+	down, lines := 2*time.Second, 3000
 	if long() {
-		down = time.Minute
+		down, lines = time.Minute, 110_000
 	}
 	var up atomic.Bool
 	sink := newSink(t)
@@ -114,7 +114,7 @@ func TestWhileTheReceiverIsDownReadingPausesAndRotatedFilesAreKept(t *testing.T)
 	r.write(1)
 	eventually(t, "the file is known", func() bool { st := s.Status(); return len(st.Files) == 1 && st.Files[0].Size > 0 })
 	for until := time.Now().Add(down); time.Now().Before(until); time.Sleep(down / 10) {
-		r.write(3000)
+		r.write(lines)
 		eventually(t, "the new file is known", func() bool { return s.Status().Metrics.Rotations == uint64(r.gen) })
 		r.must(os.Remove(r.path)) // only its descriptor is left
 		r.gen++
@@ -218,6 +218,10 @@ func TestPartialSuccessIsCounted(t *testing.T) {
 }
 
 func TestTheCheckpointDiskBeingFullDoesNotStopShipping(t *testing.T) {
+	n := 5000
+	if long() {
+		n = 1_000_000
+	}
 	sink := newSink(t)
 	path := filepath.Join(t.TempDir(), "app.log")
 	f := appendTo(t, path)
@@ -234,13 +238,13 @@ func TestTheCheckpointDiskBeingFullDoesNotStopShipping(t *testing.T) {
 		return writeSlot(p, data)
 	}
 	s.slots.write.Store(&write)
-	writeLines(t, f, 1000, 5000)
-	if err := sink.wait(5000, time.Minute); err != nil {
+	writeLines(t, f, 1000, n)
+	if err := sink.wait(n, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the failure shows", func() bool {
 		st := s.Status()
-		return st.CheckpointError != "" && st.Metrics.CheckpointFails > 0 && st.Metrics.DuplicatesBound >= 4000
+		return st.CheckpointError != "" && st.Metrics.CheckpointFails > 0 && st.Metrics.DuplicatesBound >= uint64(n-1000)
 	})
 	t.Logf("full: %s; at most %d lines would repeat", s.Status().CheckpointError, s.Status().Metrics.DuplicatesBound)
 	full.Store(false)
