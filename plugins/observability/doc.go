@@ -1,4 +1,13 @@
-// Package observability is the plugin that finds the logs of applications and containers, labels them and ships them.
+// Package observability is the plugin of logs, metrics and traces: the components as containers, and the finding,
+// labelling and shipping of log files.
+//
+// # The stack
+//
+// The components (one file each) belong to a stack and not to a service, because the pipelines share one Grafana. A
+// component is a part: image, arguments, files, ports, data folder, its own check of its configuration, reload and
+// readiness. What the parts have in common is in stack.go; plugins/internal/container makes it so. The collector's
+// configuration is the generated one merged with a piece of each service that had it read files or take OTLP
+// (ingestion.go): these are files below collector/ in the plugin's state folder.
 //
 // # Shipments
 //
@@ -11,6 +20,8 @@
 //
 // # Invariants
 //
+//   - A configuration that its component refuses replaces nothing; one that it does not take up is taken back.
+//   - What the collector has answered for is on disk until Loki has it.
 //   - Nothing but stop_log_shipping ends a shipment; its checkpoint stays, so shipping again goes on where it ended.
 //   - Labels belong to the file: label_enrichment_activity remembers them by path, since the workflow passes on only
 //     the paths and the first file's labels.
