@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +106,7 @@ func many(c config, dir string, one map[string][]figures, r *report.Report) erro
 	}
 	cpu := median(results["shipper none"], cpuSeconds) / median(one["shipper none"], cpuSeconds)
 	r.AtMost(fmt.Sprintf("CPU per line with %d files against %d", manyFiles, 1), cpu, 1.25, "x", "flat: no cost for a file")
+	r.AtMost(fmt.Sprintf("peak memory with %d files", manyFiles), slices.Max(each(results["shipper none"], peakMB)), 40, "MB", "their state is kept in memory")
 	return os.RemoveAll(dir)
 }
 
