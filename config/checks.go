@@ -90,9 +90,8 @@ func checkListen(s string) (string, string) {
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return fmt.Sprintf("expected a port from 0 to 65535, found %q", shorten(port)), ""
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Sprintf("expected a loopback address, found %q: these endpoints ask for no password", shorten(host)),
-			fmt.Sprintf("use 127.0.0.1:%s, and a proxy that authenticates in front of it", port)
+	if host != "localhost" && net.ParseIP(host) == nil {
+		return fmt.Sprintf("expected an IP address or localhost, found %q", shorten(host)), "such as 127.0.0.1:" + port + ", or 0.0.0.0:" + port + " for all addresses"
 	}
 	return "", ""
 }

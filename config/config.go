@@ -1,5 +1,7 @@
 package config
 
+import "net"
+
 // Config is everything a host can be told, complete: every default is filled in.
 type Config struct {
 	Temporal Temporal           `toml:"temporal" doc:"How to reach Temporal, or how to run it on this machine."`
@@ -79,14 +81,30 @@ type Host struct {
 	Labels     []string        `toml:"labels" check:"label" doc:"Labels that a placement of a service can ask for, such as 'gpu' or 'zone=eu'."`
 	StateDir   string          `toml:"state_dir" flag:"state-dir" path:"true" default:"$XDG_STATE_HOME/orch or ~/.local/state/orch; for root /var/lib/orch" doc:"Folder of everything that must survive a restart: the embedded database, the plugin store, generated passwords."`
 	RuntimeDir string          `toml:"runtime_dir" flag:"runtime-dir" path:"true" default:"$XDG_RUNTIME_DIR/orch or /tmp/orch-<uid>; for root /run/orch" doc:"Folder of the sockets. Must be short, 67 bytes at the most, since the path of a socket is limited to 107."`
-	Listen     string          `toml:"listen" flag:"listen" check:"listen" doc:"Address of the HTTP endpoints (health, metrics, status page). Loopback only, since they ask for no password. Port 0 takes a free one; empty turns them off."`
-	Token      Secret          `toml:"http_token" doc:"When set, whoever enters it on the status page may start and stop services and roll plugins back; without it the page is read-only. As 'env:NAME' or 'file:/path'."`
-	OTLP       string          `toml:"otlp_endpoint" check:"url" doc:"Base URL of an OTLP/HTTP receiver, such as 'http://localhost:4318', that gets the metrics of this host every 15 s. Empty: none."`
+	Listen     string          `toml:"listen" flag:"listen" check:"listen" doc:"Address of the HTTP endpoints (health, metrics, status page). One that other machines reach needs 'tls' and 'http_token'. Port 0 takes a free one; empty turns them off."`
+	TLS        ServerTLS       `toml:"tls" doc:"TLS of the HTTP endpoints."`
+	Token      Secret          `toml:"http_token" doc:"When set, whoever enters it on the status page may start and stop services and roll plugins back; without it the page is read-only. Where 'listen' is not a loopback address, the page and the metrics (as a bearer token) ask everybody for it. As 'env:NAME' or 'file:/path'."`
+	OTLP       string          `toml:"otlp_endpoint" check:"url" doc:"Base URL of an OTLP/HTTP receiver, such as 'http://localhost:4318', that gets the metrics of this host every 15 s, and the traces of its workflows, activities and plugins. Empty: none."`
+	Traces     int             `toml:"trace_percent" min:"0" max:"100" doc:"How many of the traces that begin on this host are kept, in percent. 0: none."`
 	Links      map[string]Link `toml:"links" doc:"Links on the status page, such as [host.links.Grafana]."`
 	LogLevel   string          `toml:"log_level" flag:"log-level" oneof:"debug info warn error" doc:"The least important lines to log."`
 	LogFormat  string          `toml:"log_format" flag:"log-format" oneof:"auto text json" doc:"How log lines look. 'auto' is text on a terminal and JSON elsewhere."`
 	Pipelines  string          `toml:"pipelines_dir" path:"true" default:"pipelines, beside orch.toml; without a file, in the state folder" doc:"Folder with declared pipelines: each <name>.yaml is the workflow type 'pipeline/<name>'."`
 	StopGrace  Duration        `toml:"stop_grace" flag:"stop-grace" min:"0s" doc:"How long running activities may go on when the host is asked to stop."`
+}
+
+// ServerTLS is the server side of TLS. A renewed certificate is taken up without a restart.
+type ServerTLS struct {
+	CertFile     string `toml:"cert_file" path:"true" doc:"Certificate (PEM), with its chain."`
+	KeyFile      string `toml:"key_file" path:"true" doc:"Private key (PEM) of the certificate."`
+	ClientCAFile string `toml:"client_ca_file" path:"true" doc:"Certificate authorities (PEM) of clients. When set, only clients with a certificate of theirs get an answer, health included."`
+}
+
+// Public tells whether other machines reach the HTTP endpoints.
+func (h Host) Public() bool {
+	host, _, err := net.SplitHostPort(h.Listen)
+	ip := net.ParseIP(host)
+	return err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // Link leads from the status page to another one.

@@ -41,6 +41,7 @@ func defaults(lookup func(string) (string, bool)) *Config {
 			StateDir:   stateDir(lookup),
 			RuntimeDir: runtimeDir(lookup),
 			Listen:     "127.0.0.1:7070",
+			Traces:     100,
 			LogLevel:   "info",
 			LogFormat:  "auto",
 			StopGrace:  30 * time.Second,

@@ -76,7 +76,13 @@ func TestEachMistakeIsOneLineWithPlaceKeyExpectationAndNearestName(t *testing.T)
 			`orch.toml:1:10: temporal.web_ui: expected an http or https address, found "localhost:8080"; such as http://localhost:8080`},
 		"HTTP endpoints open to the world": {
 			"host.listen = '0.0.0.0:7070'",
-			`orch.toml:1:6: host.listen: expected a loopback address, found "0.0.0.0": these endpoints ask for no password; use 127.0.0.1:7070, and a proxy that authenticates in front of it`},
+			`orch.toml:1:6: host.listen: other machines reach 0.0.0.0:7070, and what is sent there can be read on the way; set host.tls.cert_file and host.tls.key_file, or listen on 127.0.0.1`},
+		"HTTP endpoints open to the world, without a password": {
+			"[host]\nlisten = ':7070'\ntls.cert_file = 'c.pem'\ntls.key_file = 'k.pem'",
+			`orch.toml:2:1: host.listen: expected an IP address or localhost, found ""; such as 127.0.0.1:7070, or 0.0.0.0:7070 for all addresses`},
+		"HTTP endpoints with TLS and without a password": {
+			"[host]\nlisten = '[::]:7070'\ntls.cert_file = 'c.pem'\ntls.key_file = 'k.pem'",
+			`orch.toml:2:1: host.listen: other machines reach [::]:7070, and it asks for no password; set host.http_token = "env:NAME" or "file:/path", or listen on 127.0.0.1`},
 		"a remote address in embedded mode": {
 			"[temporal]\naddress = 'temporal.example.com:7233'",
 			`orch.toml:2:1: temporal.address: temporal.example.com:7233 is not the embedded server, which listens on localhost:7233; set temporal.mode = "external" to connect there, or remove the address`},

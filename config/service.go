@@ -16,7 +16,7 @@ type Service struct {
 	WorkflowID     string         `toml:"workflow_id" check:"id" default:"<service>_1" doc:"Workflow id of the one running execution."`
 	MaxConcurrency int            `toml:"max_concurrency" min:"0" doc:"Activities of this service that this host runs at the same time. 0: no limit of its own."`
 	Plugins        []string       `toml:"plugins" check:"name" default:"derived from the workflow" doc:"Plugin groups that must be ready before this host takes work for the service."`
-	Placement      string         `toml:"placement" check:"label" default:"any" doc:"Where its activities run: 'any' host, 'all' hosts, or the hosts with this name or label."`
+	Placement      string         `toml:"placement" check:"label" default:"any" doc:"Where its activities run: on 'any' host that has their plugins; on the host with this name, or any one with this label; or on 'all' hosts that have the service: each run is then done once on every one of them. Keep it equal on all hosts."`
 	Schedule       string         `toml:"schedule" check:"schedule" doc:"When to start it by itself: a cron expression such as '0 3 * * *' (a zone in front: 'CRON_TZ=Europe/Berlin 0 3 * * *'), or '@every 6h', or '@daily'."`
 	WebUIURL       string         `toml:"web_ui_url" check:"url" default:"'web_ui' of [temporal]" doc:"Address of the Temporal Web UI of this service, for people."`
 }

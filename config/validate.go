@@ -74,6 +74,19 @@ func (v *validator) host() {
 		v.problem(p.key("runtime_dir"), fmt.Sprintf("%s has %d bytes; the path of a socket may have %d, and %d of them are needed below the folder", h.RuntimeDir, n, maxSocketPath, socketNames),
 			fmt.Sprintf("choose one with %d bytes or less, such as /tmp/orch", maxRuntimeDir))
 	}
+	tls := p.key("tls")
+	switch {
+	case h.TLS.CertFile != "" && h.TLS.KeyFile == "":
+		v.problem(tls.key("cert_file"), "a certificate needs its key", "set host.tls.key_file too")
+	case h.TLS.KeyFile != "" && h.TLS.CertFile == "":
+		v.problem(tls.key("key_file"), "a key needs its certificate", "set host.tls.cert_file too")
+	case h.TLS.ClientCAFile != "" && h.TLS.CertFile == "":
+		v.problem(tls.key("client_ca_file"), "certificates of clients need TLS", "set host.tls.cert_file and host.tls.key_file too")
+	case h.Public() && h.TLS.CertFile == "":
+		v.problem(p.key("listen"), "other machines reach "+h.Listen+", and what is sent there can be read on the way", "set host.tls.cert_file and host.tls.key_file, or listen on 127.0.0.1")
+	case h.Public() && h.Token.IsZero():
+		v.problem(p.key("listen"), "other machines reach "+h.Listen+", and it asks for no password", `set host.http_token = "env:NAME" or "file:/path", or listen on 127.0.0.1`)
+	}
 	for i, label := range h.Labels {
 		if label == PlacementAny || label == PlacementAll {
 			v.problem(p.key("labels").index(i), fmt.Sprintf("%q has a meaning of its own in a placement", label), "choose another label")

@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(built)
-	for _, kind := range []string{"chatty", "taken", "raw"} {
+	for _, kind := range []string{"chatty", "taken", "raw", "ledger"} {
 		c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.kind="+kind, "-o", filepath.Join(built, kind), "./testplugin")
 		if out, err := c.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the test plugin %s: %v\n%s", kind, err, out)

@@ -27,7 +27,7 @@ func (b *backend) Info() admin.Info {
 		Temporal: admin.Temporal{Mode: c.Temporal.Mode, Address: c.Temporal.Address, Namespace: c.Temporal.Namespace, WebUI: c.Temporal.WebUI},
 	}
 	if b.admin != nil {
-		i.Listen = b.admin.Listen()
+		i.Listen, i.TLS = b.admin.Listen(), c.Host.TLS.CertFile != ""
 	}
 	if c := (*Host)(b).reached(); c != nil {
 		i.Temporal.Address = c.Address()

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/orch-host/orch/config"
@@ -34,7 +32,6 @@ import (
 	"github.com/orch-host/orch/hostcore/store"
 	"github.com/orch-host/orch/hostcore/supervisor"
 	"github.com/orch-host/orch/hostcore/trust"
-	sdkmetrics "github.com/orch-host/orch/sdk/metrics"
 )
 
 // watchDebounce is how long the plugin folder must be quiet before it is looked
@@ -63,7 +60,7 @@ type Host struct {
 	logs       *pluginlog.Book
 	admin      *admin.Server
 	page       *statuspage.Page
-	pusher     *sdkmetrics.Pusher
+	telemetry  *telemetry
 	embedded   *embedded.Server
 	clients    *connection.Clients
 
@@ -103,17 +100,18 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics := h.metrics()
+	if h.telemetry, err = h.openTelemetry(); err != nil {
+		return nil, err
+	}
 	if h.page, err = h.statusPage(); err != nil {
 		return nil, err
 	}
-	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, h.cfg.Host.Listen, (*backend)(h), admin.Pages{Metrics: metrics, Codec: decoder, Status: h.page}); err != nil {
+	web, err := h.web()
+	if err != nil {
 		return nil, err
 	}
-	if endpoint := h.cfg.Host.OTLP; endpoint != "" {
-		if h.pusher, err = sdkmetrics.Push(sdkmetrics.Options{Endpoint: endpoint, Service: "orch-host", Host: h.cfg.Host.Name, Gatherer: metrics, Logger: h.o.Logger}); err != nil {
-			return nil, fmt.Errorf("host.otlp_endpoint: %w", err)
-		}
+	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, web, (*backend)(h), admin.Pages{Metrics: h.telemetry.registry, Codec: decoder, Status: h.page}); err != nil {
+		return nil, err
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -184,7 +182,7 @@ func openCatalog(c *config.Config, logger *slog.Logger, cgroups *proc.Cgroups) (
 	return catalog.New(catalog.Options{
 		Dirs: []string{c.Plugins.Dir}, Store: binaries, Plugins: c.Plugins, RuntimeDir: c.Host.RuntimeDir,
 		StateDir: filepath.Join(c.Host.StateDir, "plugin-state"), LogLevel: c.Host.LogLevel, Logger: logger,
-		Verify: trust.NewVerifier(c.Plugins, logger).Verify, Cgroups: cgroups,
+		Verify: trust.NewVerifier(c.Plugins, logger).Verify, Cgroups: cgroups, Environ: traceEnviron(c.Host),
 	}), nil
 }
 
@@ -220,7 +218,7 @@ func (h *Host) openTemporal(ctx context.Context) error {
 		}
 		t.Address = h.embedded.Address()
 	}
-	clients, err := connection.Dial(ctx, t, h.cfg.IsSet, h.o.Logger)
+	clients, err := connection.Dial(ctx, t, h.cfg.IsSet, h.o.Logger, h.telemetry.temporal)
 	if err != nil {
 		return err
 	}
@@ -337,9 +335,6 @@ func (h *Host) Stop() {
 	if h.page != nil {
 		h.page.Close()
 	}
-	if h.pusher != nil {
-		h.pusher.Stop()
-	}
 	h.closeQueues()
 	if h.supervisor != nil {
 		h.supervisor.Stop()
@@ -360,14 +355,10 @@ func (h *Host) Stop() {
 	if h.admin != nil {
 		h.admin.Stop()
 	}
+	if h.telemetry != nil {
+		h.telemetry.stop()
+	}
 	if h.lock != nil {
 		_ = h.lock.Close() // releases the lock; the process is about to let go of it anyway
 	}
-}
-
-// metrics is the registry behind /metrics.
-func (h *Host) metrics() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(&collector{h: h}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/orch-host/orch/hostcore/admin"
 	"github.com/orch-host/orch/hostcore/executor"
 	"github.com/orch-host/orch/hostcore/statuspage"
 )
@@ -16,14 +17,38 @@ type pageHost struct{ *Host }
 
 var _ statuspage.Host = pageHost{}
 
+// token is that of the status page; "" when there is none.
+func (h *Host) token() (string, error) {
+	if h.cfg.Host.Token.IsZero() {
+		return "", nil
+	}
+	token, err := h.cfg.Host.Token.Resolve()
+	if err == nil && token == "" {
+		err = errors.New("is empty")
+	}
+	if err != nil {
+		return "", fmt.Errorf("host.http_token: %w", err)
+	}
+	return token, nil
+}
+
+// web is the address of the pages.
+func (h *Host) web() (web admin.Web, err error) {
+	c := h.cfg.Host
+	web.Listen = c.Listen
+	if web.TLS, err = admin.TLS(c.TLS); err != nil || !c.Public() {
+		return web, err
+	}
+	web.Token, err = h.token()
+	return web, err
+}
+
 func (h *Host) statusPage() (*statuspage.Page, error) {
-	o := statuspage.Options{Name: h.cfg.Host.Name, Version: h.o.Version}
-	if !h.cfg.Host.Token.IsZero() {
-		token, err := h.cfg.Host.Token.Resolve()
-		if err != nil {
-			return nil, fmt.Errorf("host.http_token: %w", err)
-		}
-		o.Token = token
+	c := h.cfg.Host
+	o := statuspage.Options{Name: c.Name, Version: h.o.Version, Private: c.Public(), TLS: c.TLS.CertFile != ""}
+	var err error
+	if o.Token, err = h.token(); err != nil {
+		return nil, err
 	}
 	if ui := h.cfg.Temporal.WebUI; ui != "" {
 		o.Links = append(o.Links, statuspage.Link{Name: "Temporal", URL: ui})

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/orch-host/orch/config"
@@ -29,7 +30,8 @@ type service struct {
 func (h *Host) openQueues(ctx context.Context) error {
 	b := bridge.New(bridge.Options{
 		Router: h.router, Board: h.board, Logger: h.o.Logger, Expected: h.expected, Grace: h.cfg.Plugins.Grace,
-		Limit: func(group string) int { return h.cfg.Plugins.Groups[group].MaxConcurrent },
+		Metrics: h.telemetry.bridge,
+		Limit:   func(group string) int { return h.cfg.Plugins.Groups[group].MaxConcurrent },
 	})
 	for _, name := range slices.Sorted(maps.Keys(h.cfg.Services)) {
 		s := h.cfg.Services[name]
@@ -40,17 +42,39 @@ func (h *Host) openQueues(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		q, err := b.Open(context.WithoutCancel(ctx), bridge.QueueOptions{
-			Service: name, TaskQueue: s.TaskQueue, Client: c, MaxConcurrency: s.MaxConcurrency,
-			Register: h.register, Missing: h.missing(s), Limits: h.limits(b, s), StopTimeout: h.cfg.Host.StopGrace,
-		})
-		if err != nil {
-			return fmt.Errorf("service %s: %w", name, err)
+		queue := bridge.QueueOptions{
+			Service: name, TaskQueue: s.TaskQueue, Client: c, MaxConcurrency: s.MaxConcurrency, Identity: h.identity(),
+			Missing: h.missing(s), Limits: h.limits(b, s), StopTimeout: h.cfg.Host.StopGrace,
 		}
-		h.mu.Lock()
-		h.queues = append(h.queues, &service{s, q})
-		h.mu.Unlock()
+		if target := h.placed(s); target != "" {
+			queue.TaskQueue = workflows.PlacedQueue(s.TaskQueue, target)
+			if err := h.open(ctx, b, s, queue); err != nil {
+				return err
+			}
+			queue.TaskQueue = s.TaskQueue
+		}
+		placement := h.placement(s, c)
+		queue.Interceptors = []interceptor.WorkerInterceptor{placement.Interceptor()}
+		queue.Register = func(r worker.Registry) {
+			h.register(r)
+			placement.Register(r)
+		}
+		if err := h.open(ctx, b, s, queue); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (h *Host) open(ctx context.Context, b *bridge.Bridge, s config.Service, o bridge.QueueOptions) error {
+	q, err := b.Open(context.WithoutCancel(ctx), o)
+	if err != nil {
+		return fmt.Errorf("service %s: %w", s.Name, err)
+	}
+	s.TaskQueue = o.TaskQueue
+	h.mu.Lock()
+	h.queues = append(h.queues, &service{s, q})
+	h.mu.Unlock()
 	return nil
 }
 

@@ -7,6 +7,12 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/orch-host/orch/sdk/pluginv1"
 )
 
@@ -63,9 +69,14 @@ func (a *attempt) run(ctx context.Context, def *ActivityDef) error {
 		ctx, cancel = context.WithDeadline(ctx, a.deadline)
 		defer cancel()
 	}
+	ctx, span := a.span(ctx)
 	stopTicks := a.tick()
 	out, err := call(ctx, def, a.start.GetInput())
 	stopTicks()
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	span.End()
 	verdict := &pluginv1.ExecuteEvent{}
 	if err != nil {
 		verdict.Event = &pluginv1.ExecuteEvent_Failure{Failure: failureOf(ctx, err)}
@@ -79,6 +90,20 @@ func (a *attempt) run(ctx context.Context, def *ActivityDef) error {
 	a.closed = true
 	a.mu.Unlock()
 	return a.stream.Send(verdict)
+}
+
+// span is the attempt in the trace that it came with. Without a tracer provider
+// (see package tracing) it only carries the trace on.
+func (a *attempt) span(ctx context.Context) (context.Context, trace.Span) {
+	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier(a.start.GetCarrier()))
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx, trace.SpanFromContext(ctx)
+	}
+	info := a.start.GetInfo()
+	return otel.Tracer("github.com/orch-host/orch/sdk").Start(ctx, a.start.GetActivity(), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+		attribute.String("orch.service", info.GetService()), attribute.String("temporal.workflow_id", info.GetWorkflowId()),
+		attribute.String("temporal.run_id", info.GetRunId()), attribute.Int("temporal.attempt", int(info.GetAttempt())),
+	))
 }
 
 func call(ctx context.Context, def *ActivityDef, args []*pluginv1.Payload) (out *pluginv1.Payload, err error) {

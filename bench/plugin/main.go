@@ -98,7 +98,7 @@ func newRig(ctx context.Context, dir string) (_ *rig, err error) {
 		return nil, err
 	}
 	cfg.Temporal.Mode, cfg.Temporal.Address = config.ModeExternal, g.server.Address()
-	if g.clients, err = connection.Dial(ctx, cfg.Temporal, func(string) bool { return true }, quiet); err != nil {
+	if g.clients, err = connection.Dial(ctx, cfg.Temporal, func(string) bool { return true }, quiet, connection.Telemetry{}); err != nil {
 		return nil, err
 	}
 	if g.catalog, err = hostcore.Catalog(cfg, quiet); err != nil {

@@ -103,7 +103,7 @@ func (a *app) connect(ctx context.Context) (*config.Config, *executor.Executor, 
 			cfg.Temporal.WebUI = info.Temporal.WebUI
 		}
 	}
-	clients, err := connection.Dial(ctx, t, cfg.IsSet, slog.New(slog.DiscardHandler))
+	clients, err := connection.Dial(ctx, t, cfg.IsSet, slog.New(slog.DiscardHandler), connection.Telemetry{})
 	if err != nil {
 		return nil, nil, nil, err
 	}

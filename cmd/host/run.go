@@ -138,7 +138,11 @@ func (a *app) announce(h *hostcore.Host, name string) {
 		fmt.Fprintf(os.Stderr, "  Web UI %s", i.Temporal.WebUI)
 	}
 	if i.Listen != "" {
-		fmt.Fprintf(os.Stderr, "  health http://%s/readyz", i.Listen)
+		scheme := "http"
+		if i.TLS {
+			scheme = "https"
+		}
+		fmt.Fprintf(os.Stderr, "  health %s://%s/readyz", scheme, i.Listen)
 	}
 	fmt.Fprintln(os.Stderr)
 	var serving []string

@@ -2,6 +2,7 @@
 //
 //	chatty  prints to stdout before it serves
 //	taken   offers an activity that another plugin offers
+//	ledger  writes a line into the file of E2E_LEDGER, once for each activity
 //	raw     speaks the wire contract without the SDK's decoding and returns what it got
 package main
 
@@ -16,11 +17,18 @@ import (
 
 	"github.com/orch-host/orch/sdk"
 	"github.com/orch-host/orch/sdk/pluginv1"
+	"github.com/orch-host/orch/sdk/tracing"
 )
 
 var kind string // set by -ldflags "-X main.kind=..."
 
 func main() {
+	if kind == "ledger" {
+		sdk.Serve(tracing.Plugin(sdk.Plugin{
+			Name: kind, Version: "1.0.0", Doc: "A plugin of the end-to-end tests.",
+			Activities: []sdk.ActivityDef{sdk.Activity("ledger_write", "Writes down that it was done.", ledger)},
+		}))
+	}
 	activity := map[string]string{"chatty": "chat", "taken": "greet", "raw": "raw_echo"}[kind]
 	p := sdk.Plugin{
 		Name: kind, Version: "1.0.0", Doc: "A plugin of the end-to-end tests.",

@@ -71,7 +71,7 @@ func serve(t *testing.T, b Backend, codec http.Handler) (*Server, string, *Clien
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s, err := Start(dir, "127.0.0.1:0", b, Pages{Metrics: prometheus.NewRegistry(), Codec: codec})
+	s, err := Start(dir, Web{Listen: "127.0.0.1:0"}, b, Pages{Metrics: prometheus.NewRegistry(), Codec: codec})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestTheSocketIsPrivateAndGoesWithTheHost(t *testing.T) {
 	}
 	stale.(*net.UnixListener).SetUnlinkOnClose(false)
 	_ = stale.Close() // a host that was killed leaves its socket
-	s, err := Start(dir, "", &backend{}, Pages{Metrics: prometheus.NewRegistry()})
+	s, err := Start(dir, Web{Listen: ""}, &backend{}, Pages{Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestAPortInUseIsNamedWithItsSetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if s, err := Start(t.TempDir(), l.Addr().String(), &backend{}, Pages{Metrics: prometheus.NewRegistry()}); err == nil || !strings.Contains(err.Error(), "host.listen") {
+	if s, err := Start(t.TempDir(), Web{Listen: l.Addr().String()}, &backend{}, Pages{Metrics: prometheus.NewRegistry()}); err == nil || !strings.Contains(err.Error(), "host.listen") {
 		t.Errorf("%v, %v", s, err)
 	}
 }

@@ -2,13 +2,18 @@ package admin
 
 import (
 	"context"
+	"crypto/subtle"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,9 +43,18 @@ type Pages struct {
 	Status  http.Handler // at / and below /status/; nil: none
 }
 
-// Start serves the API on the socket in runtimeDir and the pages on listen (""
-// for none).
-func Start(runtimeDir, listen string, b Backend, p Pages) (*Server, error) {
+// Web is the TCP address and how it is guarded.
+type Web struct {
+	Listen string      // "": none
+	TLS    *tls.Config // nil: plain HTTP
+	// Token is the bearer token that whatever tells more than whether the host
+	// is well asks for; "": nothing asks. The pages of Pages guard themselves.
+	Token string
+}
+
+// Start serves the API on the socket in runtimeDir and the pages on the web
+// address.
+func Start(runtimeDir string, web Web, b Backend, p Pages) (*Server, error) {
 	s := &Server{socket: filepath.Join(runtimeDir, SocketName)}
 	_ = os.Remove(s.socket) // the host's lock says that nobody serves it any more
 	unix, err := net.Listen("unix", s.socket)
@@ -51,21 +65,24 @@ func Start(runtimeDir, listen string, b Backend, p Pages) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("protect the admin socket: %w", err), unix.Close())
 	}
 	s.serve(unix, api(b))
-	if listen == "" {
+	if web.Listen == "" {
 		return s, nil
 	}
-	tcp, err := net.Listen("tcp", listen)
+	tcp, err := net.Listen("tcp", web.Listen)
 	if err != nil {
 		s.Stop()
-		return nil, fmt.Errorf("listen on host.listen = %q: %w; another program holds the port: set another one, 0 for any, or \"\" for none", listen, err)
+		return nil, fmt.Errorf("listen on host.listen = %q: %w; another program holds the port: set another one, 0 for any, or \"\" for none", web.Listen, err)
 	}
 	s.listen = tcp.Addr().String()
-	s.serve(tcp, pages(b, p))
+	if web.TLS != nil {
+		tcp = tls.NewListener(tcp, web.TLS)
+	}
+	s.serve(tcp, pages(b, p, web.Token))
 	return s, nil
 }
 
 func (s *Server) serve(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0)} // what it would say is about clients
 	done := make(chan struct{})
 	s.servers, s.done = append(s.servers, srv), append(s.done, done)
 	go func() {
@@ -133,7 +150,7 @@ func api(b Backend) http.Handler {
 }
 
 // pages are what the TCP address shows.
-func pages(b Backend, p Pages) http.Handler {
+func pages(b Backend, p Pages, token string) http.Handler {
 	mux := http.NewServeMux()
 	if p.Codec != nil {
 		mux.Handle("/codec/", p.Codec)
@@ -145,15 +162,32 @@ func pages(b Backend, p Pages) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ready, code := b.Ready(), http.StatusOK
 		if !ready.Ready {
 			code = http.StatusServiceUnavailable
 		}
+		if !bears(r, token) {
+			ready.Problems = nil
+		}
 		answer(w, code, ready)
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(p.Metrics, promhttp.HandlerOpts{}))
+	metrics := promhttp.HandlerFor(p.Metrics, promhttp.HandlerOpts{})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if !bears(r, token) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			answer(w, http.StatusUnauthorized, failure{"send the token of host.http_token as a bearer token"})
+			return
+		}
+		metrics.ServeHTTP(w, r)
+	})
 	return mux
+}
+
+// bears tells whether a request has the token, or none is asked for.
+func bears(r *http.Request, token string) bool {
+	given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return token == "" || subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1
 }
 
 func answer(w http.ResponseWriter, code int, v any) {

@@ -19,6 +19,7 @@ type Info struct {
 	StateDir  string    `json:"state_dir"`
 	PluginDir string    `json:"plugin_dir"`
 	Listen    string    `json:"listen,omitempty"` // HTTP address, as bound
+	TLS       bool      `json:"tls,omitempty"`    // it speaks HTTPS
 	Temporal  Temporal  `json:"temporal"`
 }
 

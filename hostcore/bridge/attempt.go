@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -32,6 +35,20 @@ type attempt struct {
 
 func newAttempt(ctx context.Context, b *Bridge, service string, info activity.Info, i *plugin.Instance) *attempt {
 	return &attempt{ctx: ctx, logger: b.o.Logger, service: service, info: info, instance: i, started: time.Now()}
+}
+
+// carrier is the trace that the attempt belongs to; nil when nobody keeps it.
+func (a *attempt) carrier() map[string]string {
+	span := trace.SpanFromContext(a.ctx)
+	if !span.SpanContext().IsSampled() {
+		return nil
+	}
+	m := a.instance.Manifest
+	span.SetAttributes(attribute.String("orch.service", a.service), attribute.String("orch.plugin", m.GetName()),
+		attribute.String("orch.plugin_version", m.GetVersion()), attribute.Int("temporal.attempt", int(a.info.Attempt)))
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(a.ctx, carrier)
+	return carrier
 }
 
 // lastHeartbeat is what the attempt before stored; it stays the latest until
@@ -114,6 +131,9 @@ func (a *attempt) Log(l *pluginv1.Log) {
 
 func (a *attempt) log(level slog.Level, msg string, attrs ...any) {
 	m := a.instance.Manifest
+	if span := trace.SpanContextFromContext(a.ctx); span.IsSampled() {
+		attrs = append(attrs, "trace_id", span.TraceID().String())
+	}
 	a.logger.With(
 		"service", a.service, "workflow_id", a.info.WorkflowExecution.ID, "activity", a.info.ActivityType.Name,
 		"attempt", a.info.Attempt, "plugin", m.GetName(), "version", m.GetVersion(),

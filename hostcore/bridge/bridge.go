@@ -23,6 +23,8 @@ type Options struct {
 	Router *router.Router
 	Board  *Board
 	Logger *slog.Logger
+	// Metrics count the attempts; nil: nothing is counted.
+	Metrics *Metrics
 	// Seats and Limit bound how many attempts run at once in a plugin. Limit is
 	// the configured one of a plugin's group; 0 or nil: none.
 	Seats *Seats
@@ -81,7 +83,9 @@ func (b *Bridge) execute(ctx context.Context, service string, finish time.Durati
 	if err != nil {
 		return nil, temporal.NewNonRetryableApplicationError("the activity's arguments cannot be decoded: "+err.Error(), typeUndecodable, err)
 	}
+	asked := time.Now()
 	route, limits, err := b.seat(ctx, name)
+	b.o.Metrics.waited(service, name, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +94,20 @@ func (b *Bridge) execute(ctx context.Context, service string, finish time.Durati
 	a := newAttempt(ctx, b, service, info, route.Instance)
 	b.o.Board.add(a)
 	defer b.o.Board.remove(a)
+	out, err := b.attempt(ctx, a, finish, input)
+	b.o.Metrics.ran(a, err)
+	return out, err
+}
+
+// attempt runs one attempt in its plugin.
+func (b *Bridge) attempt(ctx context.Context, a *attempt, finish time.Duration, input []*pluginv1.Payload) (*commonpb.Payload, error) {
+	info, name := a.info, a.info.ActivityType.Name
 	start := &pluginv1.Start{
-		Activity: name, Input: input, LastHeartbeat: a.lastHeartbeat(),
+		Activity: name, Input: input, LastHeartbeat: a.lastHeartbeat(), Carrier: a.carrier(),
 		IdempotencyKey: info.WorkflowExecution.RunID + "/" + info.ActivityID,
 		Info: &pluginv1.Info{
 			WorkflowId: info.WorkflowExecution.ID, RunId: info.WorkflowExecution.RunID, ActivityId: info.ActivityID,
-			Attempt: info.Attempt, TaskQueue: info.TaskQueue, Namespace: info.Namespace, Service: service,
+			Attempt: info.Attempt, TaskQueue: info.TaskQueue, Namespace: info.Namespace, Service: a.service,
 			HeartbeatTimeout: durationpb.New(info.HeartbeatTimeout),
 		},
 	}
@@ -107,7 +119,7 @@ func (b *Bridge) execute(ctx context.Context, service string, finish time.Durati
 	}
 	soft, stop := softContext(ctx, finish)
 	defer stop()
-	result, err := route.Instance.Execute(context.WithoutCancel(ctx), soft, start, func() pluginv1.Cancel_Reason { return cancelReason(ctx) }, b.o.Grace, a)
+	result, err := a.instance.Execute(context.WithoutCancel(ctx), soft, start, func() pluginv1.Cancel_Reason { return cancelReason(ctx) }, b.o.Grace, a)
 	if err != nil {
 		a.lastBeat()
 		return nil, a.verdict(ctx, soft, err)

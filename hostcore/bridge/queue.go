@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 )
 
@@ -30,7 +31,12 @@ type QueueOptions struct {
 	TaskQueue      string
 	Client         client.Client // of the queue's namespace
 	MaxConcurrency int           // attempts at once; 0: 200
-	Register       func(worker.Registry)
+	// Register puts the workflows on the worker. Nil: the queue has activities only.
+	Register func(worker.Registry)
+	// Identity tells people, and other hosts, who polls. Default: the SDK's.
+	Identity string
+	// Interceptors are added to those of the client.
+	Interceptors []interceptor.WorkerInterceptor
 	// Missing lists what must be there before activities are polled, by name; it
 	// is asked again whenever the routes change. Nil: nothing is needed.
 	Missing func() []string
@@ -86,6 +92,9 @@ func (q *Queue) start() (*polling, error) {
 	p.Worker = worker.New(q.o.Client, q.o.TaskQueue, worker.Options{
 		Tuner:                            tuner,
 		WorkerStopTimeout:                q.o.StopTimeout,
+		Identity:                         q.o.Identity,
+		Interceptors:                     q.o.Interceptors,
+		DisableWorkflowWorker:            q.o.Register == nil,
 		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
 		DeadlockDetectionTimeout:         5 * time.Second,

@@ -34,6 +34,8 @@ type Options struct {
 	StateDir   string // parent of the plugins' own folders
 	LogLevel   string // handed to the plugins
 	Logger     *slog.Logger
+	// Environ is what plugins see beside what their group allows.
+	Environ []string
 	// Verify refuses a binary that must not run. Nil: everything may.
 	Verify func(e store.Entry, source string) error
 	// Cgroups holds the plugins' limits; nil where cgroup v2 is not delegated.
@@ -214,7 +216,7 @@ func (c *Catalog) start(ctx context.Context, b plugin.Binary, limits proc.Limits
 		name = filepath.Base(b.Source)
 	}
 	p, err := proc.Start(ctx, proc.Spec{
-		Path: b.Exec, Name: name, Env: Environment(allow, os.Environ()), RuntimeDir: c.o.RuntimeDir,
+		Path: b.Exec, Name: name, Env: append(Environment(allow, os.Environ()), c.o.Environ...), RuntimeDir: c.o.RuntimeDir,
 		Limits: limits, Cgroups: c.o.Cgroups, Logger: c.o.Logger.With("plugin", name),
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/proto"
@@ -64,14 +65,22 @@ func shortest(err error) error {
 	}
 }
 
+// Telemetry is who listens to what clients and their workers do. The zero value
+// is nobody.
+type Telemetry struct {
+	Metrics      client.MetricsHandler
+	Interceptors []interceptor.ClientInterceptor
+}
+
 // Dial connects to the server that cfg names. The address that was used is
 // c.Options().HostPort.
-func Dial(ctx context.Context, cfg config.Temporal, set func(path string) bool, logger *slog.Logger) (*Clients, error) {
+func Dial(ctx context.Context, cfg config.Temporal, set func(path string) bool, logger *slog.Logger, t Telemetry) (*Clients, error) {
 	o, err := Options(cfg, set)
 	if err != nil {
 		return nil, err
 	}
 	o.Logger = sdklog.NewStructuredLogger(logger)
+	o.MetricsHandler, o.Interceptors = t.Metrics, t.Interceptors
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	base, err := client.DialContext(ctx, o)

@@ -114,9 +114,14 @@ func (e *AlreadyRunningError) Error() string {
 type NotPolledError struct {
 	Service, TaskQueue, Namespace, Address string
 	Activities                             bool // workflows may be polled; activities are not
+	Placement                              string
 }
 
 func (e *NotPolledError) Error() string {
+	if e.Placement != "" {
+		return fmt.Sprintf("no host with the name or label %q takes activities of %s now (task queue %s, namespace %s at %s), and its placement asks for one: start it, see whether its plugins are ready (host plugin list), or change services.%s.placement",
+			e.Placement, e.Service, e.TaskQueue, e.Namespace, e.Address, e.Service)
+	}
 	if e.Activities {
 		return fmt.Sprintf("no host takes activities from task queue %s (namespace %s at %s) now: a plugin that its service needs is missing or not ready; see host plugin list and the queues in host status --json",
 			e.TaskQueue, e.Namespace, e.Address)
@@ -145,6 +150,9 @@ func (e *Executor) start(ctx context.Context, s config.Service, workflowType, id
 	run := &Run{Service: s.Name, WorkflowID: id, Workflow: workflowType, TaskQueue: s.TaskQueue, Namespace: s.Namespace}
 	if !o.SkipPolled {
 		if err := e.polled(ctx, c, s, enumspb.TASK_QUEUE_TYPE_WORKFLOW); err != nil {
+			return nil, err
+		}
+		if err := e.placed(ctx, c, s); err != nil {
 			return nil, err
 		}
 	}
@@ -203,18 +211,50 @@ func (e *Executor) webUI(s config.Service, run *Run) string {
 
 // polled refuses a queue that no worker has polled lately.
 func (e *Executor) polled(ctx context.Context, c client.Client, s config.Service, kind enumspb.TaskQueueType) error {
+	found, err := pollers(ctx, c, s.Namespace, s.TaskQueue, kind)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", e.clients.Address(), err)
+	}
+	if len(found) == 0 {
+		return &NotPolledError{Service: s.Name, TaskQueue: s.TaskQueue, Namespace: s.Namespace, Address: e.clients.Address(), Activities: kind == enumspb.TASK_QUEUE_TYPE_ACTIVITY}
+	}
+	return nil
+}
+
+// placed refuses a service whose activities belong to hosts of which there is none.
+func (e *Executor) placed(ctx context.Context, c client.Client, s config.Service) error {
+	if s.Placement == "" || s.Placement == config.PlacementAny || s.Placement == config.PlacementAll {
+		return nil
+	}
+	s.TaskQueue = workflows.PlacedQueue(s.TaskQueue, s.Placement)
+	err := e.polled(ctx, c, s, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	var none *NotPolledError
+	if errors.As(err, &none) {
+		none.Placement = s.Placement
+	}
+	return err
+}
+
+// Pollers are the identities of those that have polled a queue for workflows
+// lately.
+func Pollers(ctx context.Context, c client.Client, namespace, taskQueue string) ([]string, error) {
+	return pollers(ctx, c, namespace, taskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+}
+
+func pollers(ctx context.Context, c client.Client, namespace, taskQueue string, kind enumspb.TaskQueueType) ([]string, error) {
 	d, err := c.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
-		Namespace: s.Namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: s.TaskQueue}, TaskQueueType: kind,
+		Namespace: namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: taskQueue}, TaskQueueType: kind,
 	})
 	if err != nil {
-		return fmt.Errorf("ask %s who polls task queue %s: %w", e.clients.Address(), s.TaskQueue, err)
+		return nil, fmt.Errorf("who polls task queue %s: %w", taskQueue, err)
 	}
+	var found []string
 	for _, p := range d.GetPollers() {
 		if time.Since(p.GetLastAccessTime().AsTime()) < pollerFresh {
-			return nil
+			found = append(found, p.GetIdentity())
 		}
 	}
-	return &NotPolledError{Service: s.Name, TaskQueue: s.TaskQueue, Namespace: s.Namespace, Address: e.clients.Address(), Activities: kind == enumspb.TASK_QUEUE_TYPE_ACTIVITY}
+	return found, nil
 }
 
 // Failed says whether a result text tells of a failure.

@@ -72,7 +72,7 @@ func held(s *site) string {
 }
 
 func TestARealBrowserFollowsWhatHappens(t *testing.T) {
-	s := newSite(t, "")
+	s := newSite(t, Options{Token: ""})
 	dom := string(browse(t, "--dump-dom", held(s)+"/"))
 	for _, want := range []string{">live<", "build_chat_image_activity", "&lt;script&gt;alert(1)&lt;/script&gt;", `state completed"`} {
 		if !strings.Contains(dom, want) {
@@ -85,7 +85,7 @@ func TestARealBrowserFollowsWhatHappens(t *testing.T) {
 }
 
 func TestThePageFitsAPhoneAndADesktopInLightAndDark(t *testing.T) {
-	s := newSite(t, "")
+	s := newSite(t, Options{Token: ""})
 	sizes := map[string]string{"phone": "--window-size=390,844", "desktop": "--window-size=1200,800"}
 	shots := map[string][]byte{}
 	for device, size := range sizes {

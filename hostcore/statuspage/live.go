@@ -106,8 +106,8 @@ func (l *live) poll() {
 	}
 }
 
-// serve is the stream of events of one reader; with buttons for one who may write.
-func (l *live) serve(w http.ResponseWriter, r *http.Request, write bool) {
+// serve is the stream of events of one reader; with buttons for one with a session.
+func (l *live) serve(w http.ResponseWriter, r *http.Request, s *session) {
 	c := l.join()
 	if c == nil {
 		http.Error(w, "too many readers", http.StatusServiceUnavailable)
@@ -130,8 +130,8 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request, write bool) {
 			_, err = fmt.Fprint(w, ": still here\n\n")
 		case next := <-c:
 			text := next.read
-			if write {
-				text = next.write
+			if s != nil {
+				text = s.fill(next.write)
 			}
 			for line := range bytes.Lines(text) {
 				if _, err = fmt.Fprintf(w, "data: %s\n", bytes.TrimRight(line, "\r\n")); err != nil {

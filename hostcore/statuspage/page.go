@@ -34,6 +34,11 @@ type Options struct {
 	Name, Version string
 	Token         string // "": the page is read-only
 	Links         []Link
+	// Private pages show nothing before the token has been entered.
+	Private bool
+	// TLS tells that the page is served over HTTPS: its cookies travel there
+	// only, and the certificate says under which names it is asked for.
+	TLS bool
 }
 
 // Link leads to another page.
@@ -56,8 +61,9 @@ type Page struct {
 func New(h Host, o Options) *Page {
 	p := &Page{host: h, o: o}
 	p.page = template.Must(template.New("").Funcs(template.FuncMap{
-		"ago": ago, "took": took, "clock": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"ago": ago, "took": took, "csrf": func() template.HTML { return csrfField }, "clock": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(assets, "assets/*.html"))
+	p.sessions.secure = o.TLS
 	p.live = newLive(p.render)
 	files, err := fs.Sub(assets, "assets")
 	if err != nil {
@@ -65,7 +71,14 @@ func New(h Host, o Options) *Page {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.show)
-	mux.HandleFunc("GET /status/live", func(w http.ResponseWriter, r *http.Request) { p.live.serve(w, r, p.sessions.valid(r)) })
+	mux.HandleFunc("GET /status/live", func(w http.ResponseWriter, r *http.Request) {
+		s := p.sessions.of(r)
+		if s == nil && o.Private {
+			http.Error(w, "enter the token first", http.StatusForbidden)
+			return
+		}
+		p.live.serve(w, r, s)
+	})
 	for _, name := range []string{"style.css", "live.js"} {
 		mux.Handle("GET /status/"+name, http.StripPrefix("/status/", http.FileServerFS(files)))
 	}
@@ -74,7 +87,7 @@ func New(h Host, o Options) *Page {
 	mux.HandleFunc("POST /status/services/{name}/start", p.act(func(r *http.Request) error { return h.Start(r.Context(), r.PathValue("name")) }))
 	mux.HandleFunc("POST /status/services/{name}/stop", p.act(func(r *http.Request) error { return h.Stop(r.Context(), r.PathValue("name")) }))
 	mux.HandleFunc("POST /status/plugins/{name}/rollback", p.act(func(r *http.Request) error { return h.Rollback(r.PathValue("name")) }))
-	p.handler = http.NewCrossOriginProtection().Handler(guarded(mux))
+	p.handler = http.NewCrossOriginProtection().Handler(guarded(mux, o.TLS))
 	return p
 }
 
@@ -86,9 +99,9 @@ func (p *Page) Close() { p.live.close() }
 
 // guarded sets the headers that keep a browser from doing more than the page
 // needs, and refuses names that only a rebound DNS entry can lead here.
-func guarded(next http.Handler) http.Handler {
+func guarded(next http.Handler, anyName bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !ownName(r.Host) {
+		if !anyName && !ownName(r.Host) {
 			http.Error(w, "this page is served under the machine's own names only", http.StatusMisdirectedRequest)
 			return
 		}
@@ -120,6 +133,7 @@ type view struct {
 	Problems []string
 	Write    bool // whoever looks may change things
 	Login    bool // there is a token, and it has not been entered
+	Closed   bool // nothing is shown before that
 	Message  string
 }
 
@@ -151,12 +165,18 @@ func (p *Page) execute(name string, v view) []byte {
 }
 
 func (p *Page) show(w http.ResponseWriter, r *http.Request) {
-	v := p.view(r.Context())
-	v.Write = p.sessions.valid(r)
-	v.Login = p.o.Token != "" && !v.Write
+	s := p.sessions.of(r)
+	var v view
+	if s == nil && p.o.Private {
+		v = view{Options: p.o, Now: time.Now(), Closed: true}
+	} else {
+		v = p.view(r.Context())
+	}
+	v.Write = s != nil
+	v.Login = p.o.Token != "" && s == nil
 	v.Message = r.URL.Query().Get("message")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(p.execute("page.html", v)) // a reader that has gone needs no answer
+	_, _ = w.Write(s.fill(p.execute("page.html", v))) // a reader that has gone needs no answer
 }
 
 func (p *Page) login(w http.ResponseWriter, r *http.Request) {
@@ -175,15 +195,23 @@ func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Page) logout(w http.ResponseWriter, r *http.Request) {
-	p.sessions.end(w, r)
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	if s := p.sessions.of(r); s != nil && s.sent(r) {
+		p.sessions.end(w, r)
+	}
 	back(w, r, "")
 }
 
 // act does something for whoever has entered the token.
 func (p *Page) act(do func(*http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !p.sessions.valid(r) {
+		r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+		switch s := p.sessions.of(r); {
+		case s == nil:
 			http.Error(w, "enter the token first", http.StatusForbidden)
+			return
+		case !s.sent(r):
+			http.Error(w, "this form is not of your session: reload the page", http.StatusForbidden)
 			return
 		}
 		message := ""

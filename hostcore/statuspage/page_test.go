@@ -73,10 +73,11 @@ type site struct {
 	*http.Client
 }
 
-func newSite(t *testing.T, token string) *site {
+func newSite(t *testing.T, o Options) *site {
 	t.Helper()
 	h := &fakeHost{state: "running"}
-	p := New(h, Options{Name: "blade7", Version: "1.2.3", Token: token, Links: []Link{{"Grafana", "http://localhost:3000"}}})
+	o.Name, o.Version, o.Links = "blade7", "1.2.3", []Link{{"Grafana", "http://localhost:3000"}}
+	p := New(h, o)
 	srv := httptest.NewServer(p)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -115,7 +116,7 @@ func (s *site) do(method, path, form string, header http.Header) (int, string) {
 }
 
 func TestThePageShowsServicesStepsPluginsAndProblemsEscaped(t *testing.T) {
-	s := newSite(t, "")
+	s := newSite(t, Options{Token: ""})
 	code, text := s.do("GET", "/", "", nil)
 	for _, want := range []string{"blade7", "1.2.3", "ChatSetupWorkflow", "build_chat_image_activity", "created · 1.5s", "3 restarts", "queue x is not polled",
 		`href="http://localhost:3000"`, "&lt;script&gt;alert(1)&lt;/script&gt;"} {
@@ -134,9 +135,11 @@ func TestThePageShowsServicesStepsPluginsAndProblemsEscaped(t *testing.T) {
 }
 
 func TestOnlyWhoHasEnteredTheTokenChangesAnything(t *testing.T) {
-	s := newSite(t, "canary-token")
+	s := newSite(t, Options{Token: "canary-token"})
+	csrf := "guessed"
+	form := func() string { return url.Values{"csrf": {csrf}}.Encode() }
 	start := func(header http.Header) int {
-		code, _ := s.do("POST", "/status/services/chat/start", "x=1", header)
+		code, _ := s.do("POST", "/status/services/chat/start", form(), header)
 		return code
 	}
 	if code := start(nil); code != http.StatusForbidden {
@@ -148,6 +151,14 @@ func TestOnlyWhoHasEnteredTheTokenChangesAnything(t *testing.T) {
 	_, text := s.do("POST", "/status/login", url.Values{"token": {"canary-token"}}.Encode(), nil)
 	if !strings.Contains(text, "Yes, stop chat") || !strings.Contains(text, "Yes, go back to 1.0.0") || strings.Contains(text, "canary-token") {
 		t.Errorf("the right token: %s", text)
+	}
+	if code := start(nil); code != http.StatusForbidden {
+		t.Errorf("with a guessed token of the form: %d", code)
+	}
+	_, csrf, _ = strings.Cut(text, `name="csrf" value="`)
+	csrf, _, _ = strings.Cut(csrf, `"`)
+	if len(csrf) < 20 {
+		t.Fatalf("the form's token is %q", csrf)
 	}
 	for name, header := range map[string]http.Header{
 		"another site": {"Sec-Fetch-Site": {"cross-site"}}, "another origin": {"Origin": {"http://evil.example"}},
@@ -165,11 +176,15 @@ func TestOnlyWhoHasEnteredTheTokenChangesAnything(t *testing.T) {
 	if code := start(http.Header{"Sec-Fetch-Site": {"same-origin"}}); code != http.StatusOK {
 		t.Errorf("start: %d", code)
 	}
-	if _, text := s.do("POST", "/status/services/chat/stop", "x=1", nil); !strings.Contains(text, "it does not want to") {
+	if _, text := s.do("POST", "/status/services/chat/stop", form(), nil); !strings.Contains(text, "it does not want to") {
 		t.Errorf("an error is to be shown: %s", text)
 	}
-	s.do("POST", "/status/plugins/chat/rollback", "x=1", nil)
+	s.do("POST", "/status/plugins/chat/rollback", form(), nil)
 	s.do("POST", "/status/logout", "x=1", nil)
+	if code, _ := s.do("GET", "/", "", nil); code != http.StatusOK {
+		t.Errorf("after a log-out that was not asked for: %d", code)
+	}
+	s.do("POST", "/status/logout", form(), nil)
 	if code := start(nil); code != http.StatusForbidden {
 		t.Errorf("after the log-out: %d", code)
 	}
@@ -178,8 +193,21 @@ func TestOnlyWhoHasEnteredTheTokenChangesAnything(t *testing.T) {
 	}
 }
 
+func TestAPrivatePageShowsNothingBeforeTheToken(t *testing.T) {
+	s := newSite(t, Options{Token: "canary-token", Private: true})
+	if code, text := s.do("GET", "/", "", nil); code != http.StatusOK || !strings.Contains(text, "Enter the token") || strings.Contains(text, "ChatSetupWorkflow") || strings.Contains(text, "3 restarts") {
+		t.Errorf("%d: %s", code, text)
+	}
+	if code, _ := s.do("GET", "/status/live", "", nil); code != http.StatusForbidden {
+		t.Errorf("live: %d", code)
+	}
+	if _, text := s.do("POST", "/status/login", url.Values{"token": {"canary-token"}}.Encode(), nil); !strings.Contains(text, "ChatSetupWorkflow") {
+		t.Errorf("with the token: %s", text)
+	}
+}
+
 func TestReadersGetWhatChangesAndNobodyIsAskedWhenNobodyLooks(t *testing.T) {
-	s := newSite(t, "")
+	s := newSite(t, Options{Token: ""})
 	ctx, cancel := context.WithCancel(t.Context())
 	var readers []*bufio.Scanner
 	for range 3 {

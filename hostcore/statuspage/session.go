@@ -1,7 +1,9 @@
 package statuspage
 
 import (
+	"bytes"
 	"crypto/rand"
+	"crypto/subtle"
 	"net/http"
 	"sync"
 	"time"
@@ -13,40 +15,77 @@ const (
 	maxSessions = 100 // the oldest makes way
 )
 
-// sessions are those who have entered the token. They end with the host.
+// csrfMark stands in what is rendered for everybody where each reader gets the
+// token of their own session.
+const (
+	csrfMark  = "@csrf@"
+	csrfField = `<input type="hidden" name="csrf" value="` + csrfMark + `">`
+)
+
+// session is one browser that has entered the token.
+type session struct {
+	csrf  string // sent along by each form
+	until time.Time
+}
+
+// fill puts the session's token into the forms of a page.
+func (s *session) fill(page []byte) []byte {
+	if s == nil {
+		return page
+	}
+	return bytes.ReplaceAll(page, []byte(csrfMark), []byte(s.csrf))
+}
+
+// sent tells whether a form came from a page of the session.
+func (s *session) sent(r *http.Request) bool {
+	return subtle.ConstantTimeCompare([]byte(r.PostFormValue("csrf")), []byte(s.csrf)) == 1
+}
+
+// sessions end with the host.
 type sessions struct {
+	secure bool // the cookie travels over TLS only
+
 	mu   sync.Mutex
-	byID map[string]time.Time // until
+	byID map[string]*session
 }
 
 func (s *sessions) open(w http.ResponseWriter) {
-	id, until := rand.Text(), time.Now().Add(sessionLife)
+	id, n := rand.Text(), &session{csrf: rand.Text(), until: time.Now().Add(sessionLife)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byID == nil {
-		s.byID = map[string]time.Time{}
+		s.byID = map[string]*session{}
 	}
 	if len(s.byID) >= maxSessions {
 		oldest := ""
-		for k, t := range s.byID {
-			if oldest == "" || t.Before(s.byID[oldest]) {
+		for k, v := range s.byID {
+			if oldest == "" || v.until.Before(s.byID[oldest].until) {
 				oldest = k
 			}
 		}
 		delete(s.byID, oldest)
 	}
-	s.byID[id] = until
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Expires: until})
+	s.byID[id] = n
+	http.SetCookie(w, s.cookie(http.Cookie{Value: id, Expires: n.until}))
 }
 
-func (s *sessions) valid(r *http.Request) bool {
+func (s *sessions) cookie(c http.Cookie) *http.Cookie {
+	c.Name, c.Path, c.HttpOnly, c.Secure, c.SameSite = cookieName, "/", true, s.secure, http.SameSiteStrictMode
+	return &c
+}
+
+// of is the session of a request; nil when it has none.
+func (s *sessions) of(r *http.Request) *session {
 	c, err := r.Cookie(cookieName)
 	if err != nil {
-		return false
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Now().Before(s.byID[c.Value])
+	if found := s.byID[c.Value]; found != nil && time.Now().Before(found.until) {
+		return found
+	}
+	return nil
 }
 
 func (s *sessions) end(w http.ResponseWriter, r *http.Request) {
@@ -55,5 +94,5 @@ func (s *sessions) end(w http.ResponseWriter, r *http.Request) {
 		delete(s.byID, c.Value)
 		s.mu.Unlock()
 	}
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1})
+	http.SetCookie(w, s.cookie(http.Cookie{MaxAge: -1}))
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/orch-host/orch/plugins/internal/ready"
 	"github.com/orch-host/orch/sdk"
+	"github.com/orch-host/orch/sdk/tracing"
 )
 
 // The checks that verify_cloudflare_dependency_activity knows.
@@ -213,7 +214,7 @@ func get(ctx context.Context, at string, token sdk.Secret, into any) (int, error
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
+	client := &http.Client{Transport: tracing.Transport(&http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true})}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err

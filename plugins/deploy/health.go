@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/orch-host/orch/sdk"
+	"github.com/orch-host/orch/sdk/tracing"
 )
 
 // HealthInput is the input of check_deployment_health_activity.
@@ -142,7 +143,7 @@ func healthClient(target *url.URL) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DisableKeepAlives = true // a kept connection would ask the same, perhaps leaving, instance twice
 	return &http.Client{
-		Transport: t,
+		Transport: tracing.Transport(t),
 		Timeout:   healthTimeout,
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if req.URL.Host != target.Host || req.URL.Scheme != target.Scheme {

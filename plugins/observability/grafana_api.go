@@ -21,6 +21,7 @@ import (
 
 	"github.com/orch-host/orch/plugins/internal/password"
 	"github.com/orch-host/orch/sdk"
+	"github.com/orch-host/orch/sdk/tracing"
 )
 
 // Configured is what became of something in Grafana.
@@ -106,7 +107,7 @@ func (c Config) grafanaAPI(ctx context.Context) (*grafanaAPI, error) {
 			return nil, err
 		}
 	}
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: tracing.Transport(&http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true})}
 	transport := httptransport.NewWithClient(u.Host, u.Path+"/api", []string{u.Scheme}, client)
 	switch {
 	case c.Grafana.Token != "":

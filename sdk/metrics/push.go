@@ -17,6 +17,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/orch-host/orch/sdk/internal/receiver"
 )
 
 const (
@@ -51,7 +53,7 @@ func Push(o Options) (*Pusher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("OTLP endpoint %q: %w", o.Endpoint, err)
 	}
-	reader := metric.NewPeriodicReader(&tolerant{Exporter: out, log: o.Logger, endpoint: o.Endpoint},
+	reader := metric.NewPeriodicReader(&tolerant{out, &receiver.Watch{What: "metrics", Endpoint: o.Endpoint, Logger: o.Logger}},
 		metric.WithInterval(every), metric.WithTimeout(timeout), metric.WithProducer(bridge.NewMetricProducer(bridge.WithGatherer(o.Gatherer))))
 	who := resource.NewSchemaless(attribute.String("service.name", o.Service), attribute.String("host.name", o.Host))
 	return &Pusher{metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(who))}, nil
@@ -64,12 +66,10 @@ func (p *Pusher) Stop() {
 	_ = p.provider.Shutdown(ctx) // tolerant has logged it
 }
 
-// tolerant logs when the receiver goes away and when it is back.
+// tolerant tells of a receiver that is away instead of failing.
 type tolerant struct {
 	metric.Exporter
-	log      *slog.Logger
-	endpoint string
-	away     bool // Export is called by one goroutine at a time
+	receiver *receiver.Watch
 }
 
 // Export implements metric.Exporter. Nothing is nothing to send.
@@ -77,13 +77,6 @@ func (t *tolerant) Export(ctx context.Context, data *metricdata.ResourceMetrics)
 	if len(data.ScopeMetrics) == 0 {
 		return nil
 	}
-	err := t.Exporter.Export(ctx, data)
-	switch {
-	case err != nil && !t.away:
-		t.log.Warn("metrics cannot be pushed; it goes on trying", "otlp_endpoint", t.endpoint, "error", err)
-	case err == nil && t.away:
-		t.log.Info("metrics are pushed again", "otlp_endpoint", t.endpoint)
-	}
-	t.away = err != nil
+	t.receiver.Note(t.Exporter.Export(ctx, data))
 	return nil
 }

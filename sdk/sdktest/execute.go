@@ -22,6 +22,7 @@ type Call struct {
 	Timeout          time.Duration // 0: none
 	WorkflowID       string
 	RunID            string
+	Carrier          map[string]string // W3C trace context
 }
 
 // Outcome is everything an attempt reported.
@@ -79,7 +80,7 @@ func (h *Harness) Begin(c Call) *Attempt {
 	if c.Timeout > 0 {
 		info.Remaining = durationpb.New(c.Timeout)
 	}
-	start := &pluginv1.Start{Activity: c.Activity, Info: info, IdempotencyKey: c.RunID + "/1"}
+	start := &pluginv1.Start{Activity: c.Activity, Info: info, IdempotencyKey: c.RunID + "/1", Carrier: c.Carrier}
 	for _, arg := range c.Args {
 		start.Input = append(start.Input, h.payload(arg))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/orch-host/orch/plugins/chat"
 	"github.com/orch-host/orch/plugins/chat/front"
 	"github.com/orch-host/orch/sdk"
+	"github.com/orch-host/orch/sdk/tracing"
 )
 
 var version = "0.1.0-dev" // set with -ldflags "-X main.version=..."
@@ -17,5 +18,5 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "front" {
 		os.Exit(front.Main(os.Args[2:]))
 	}
-	sdk.Serve(chat.Plugin(version))
+	sdk.Serve(tracing.Plugin(chat.Plugin(version)))
 }

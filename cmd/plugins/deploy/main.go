@@ -4,9 +4,10 @@ package main
 import (
 	"github.com/orch-host/orch/plugins/deploy"
 	"github.com/orch-host/orch/sdk"
+	"github.com/orch-host/orch/sdk/tracing"
 )
 
 // version is set by the linker.
 var version = "0.1.0"
 
-func main() { sdk.Serve(deploy.Plugin(version)) }
+func main() { sdk.Serve(tracing.Plugin(deploy.Plugin(version))) }

@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/docker/docker/client"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+
+	"github.com/orch-host/orch/sdk/tracing"
 )
 
 // Options of [New]. The zero value is the engine that the environment names.
@@ -46,7 +49,7 @@ type Engine struct {
 // New makes an Engine; it does not connect yet (see [Engine.Ping]).
 func New(o Options) (*Engine, error) {
 	o.OutageGrace = cmp.Or(o.OutageGrace, 45*time.Second)
-	opts := []client.Opt{client.FromEnv}
+	opts := []client.Opt{client.FromEnv, client.WithTraceOptions(otelhttp.WithFilter(tracing.InTrace))}
 	if o.Host != "" {
 		opts = append(opts, client.WithHost(o.Host))
 	}

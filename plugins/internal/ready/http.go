@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/orch-host/orch/sdk"
+	"github.com/orch-host/orch/sdk/tracing"
 )
 
 // HTTPOptions of [HTTP]. The zero value is GET and any 2xx status.
@@ -43,7 +44,7 @@ func HTTP(url string, o HTTPOptions) Probe {
 		if o.Username != "" {
 			req.SetBasicAuth(o.Username, o.Password.Reveal())
 		}
-		transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
+		transport := tracing.Transport(&http.Transport{DisableKeepAlives: true, Proxy: nil})
 		client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		}}

@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/orch-host/orch/sdk/tracing"
 )
 
 const (
@@ -53,7 +55,7 @@ func NewHTTPClient() *http.Client {
 	t.ResponseHeaderTimeout = 90 * time.Second
 	t.MaxIdleConnsPerHost = 8
 	return &http.Client{
-		Transport:     t,
+		Transport:     tracing.Transport(t),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -1,0 +1,234 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+)
+
+// ledgerPipeline is three steps that each write a line into the ledger.
+const ledgerPipeline = `
+name: ledger
+params:
+  properties:
+    name: {type: string, default: run}
+    ms: {type: integer, default: 20}
+steps:
+  - activity: ledger_write
+    input: {name: "${{ params.name }}/1", ms: "${{ params.ms }}"}
+    retry: {attempts: 50, initial: 200ms, max: 2s}
+    save: first
+  - activity: ledger_write
+    input: {name: "${{ params.name }}/2", ms: "${{ params.ms }}"}
+    retry: {attempts: 50, initial: 200ms, max: 2s}
+  - activity: ledger_write
+    input: {name: "${{ params.name }}/3", ms: "${{ params.ms }}"}
+    retry: {attempts: 50, initial: 200ms, max: 2s}
+    save: last
+result: "${{ vars.first }}, ${{ vars.last }}"
+`
+
+// hosts are several hosts on one Temporal server, with the ledger plugin.
+type hosts struct {
+	all    []*rig
+	ledger string
+	port   int
+	prefix string // of the services
+}
+
+// newHosts makes them; services is TOML in which {p} is their prefix. Labels
+// stand after a colon: "b:gpu".
+func newHosts(t *testing.T, port int, services string, names ...string) *hosts {
+	t.Helper()
+	h := &hosts{ledger: filepath.Join(t.TempDir(), "ledger"), port: port, prefix: unique()}
+	for _, name := range names {
+		name, label, _ := strings.Cut(name, ":")
+		labels := ""
+		if label != "" {
+			labels = fmt.Sprintf("labels = [%q]\n", label)
+		}
+		r := newRig(t, []string{filepath.Join(built, "ledger")}, "[plugins.ledger]\nenv = [\"E2E_LEDGER\", \"E2E_HOST\"]\n"+strings.ReplaceAll(services, "{p}", h.prefix))
+		text := strings.Replace(read(t, r.config), "[host]", fmt.Sprintf("[temporal]\nmode = \"external\"\naddress = \"127.0.0.1:%d\"\n\n[host]\nname = %q\n%s", port, name, labels), 1)
+		write(t, r.config, 0o600, text)
+		if err := os.Mkdir(filepath.Join(r.dir, "pipelines"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(r.dir, "pipelines", "ledger.yaml"), 0o644, ledgerPipeline)
+		r.port, r.service = port, h.prefix
+		r.env = append(r.env, "E2E_LEDGER="+h.ledger, "E2E_HOST="+name)
+		h.all = append(h.all, r)
+	}
+	return h
+}
+
+// temporalOnly is a host that only runs the embedded server.
+func temporalOnly(t *testing.T) (*rig, *running) {
+	t.Helper()
+	r := newRig(t, nil, "")
+	c := r.start()
+	return r, c
+}
+
+// lines are those of the ledger: key, host and name.
+func (h *hosts) lines(t *testing.T) [][]string {
+	t.Helper()
+	var lines [][]string
+	if _, err := os.Stat(h.ledger); err != nil {
+		return nil
+	}
+	for line := range strings.Lines(read(t, h.ledger)) {
+		lines = append(lines, strings.Fields(line))
+	}
+	return lines
+}
+
+func TestWorkGoesToTheHostsOfItsPlacement(t *testing.T) {
+	temporal, _ := temporalOnly(t)
+	h := newHosts(t, temporal.port, `
+[services.{p}-any]
+pipeline = "ledger"
+[services.{p}-b]
+pipeline = "ledger"
+placement = "b"
+[services.{p}-gpu]
+pipeline = "ledger"
+placement = "gpu"
+[services.{p}-all]
+pipeline = "ledger"
+placement = "all"
+params = { ms = 2000 }
+[services.{p}-nobody]
+pipeline = "ledger"
+placement = "quantum"
+`, "a", "b:gpu")
+	a, b := h.all[0], h.all[1]
+	a.start()
+	second := b.start()
+	service := func(name string) string { return h.prefix + "-" + name }
+	for _, name := range []string{"b", "gpu"} {
+		for range 3 { // from either host, and never by chance
+			if o := a.expect(0, "start", "--wait", service(name)); !strings.Contains(o.stdout, "run/1 on b, run/3 on b") {
+				t.Errorf("%s: %v", name, o)
+			}
+		}
+	}
+	if o := a.expect(3, "start", service("nobody")); !strings.Contains(o.stderr, `no host with the name or label "quantum"`) {
+		t.Errorf("nobody: %v", o)
+	}
+	if o := b.expect(0, "start", "--wait", service("any")); !strings.Contains(o.stdout, "run/1 on ") {
+		t.Errorf("any: %v", o)
+	}
+	o := a.expect(0, "start", "--wait", service("all"))
+	if !strings.Contains(o.stdout, "run/1 on a, run/3 on a") || !strings.Contains(o.stdout, "run/1 on b, run/3 on b") {
+		t.Errorf("all: %v", o)
+	}
+	if o := a.expect(0, "status", "--json", service("all")); !strings.Contains(o.stdout, `"on a"`) || !strings.Contains(o.stdout, `"on b"`) {
+		t.Errorf("status of all: %v", o)
+	}
+
+	a.expect(0, "start", service("all"))
+	a.eventually("it runs on both", func() error {
+		if o := a.host("status", "--json", service("all")); strings.Count(o.stdout, `"running"`) < 3 {
+			return errors.New(o.stdout)
+		}
+		return nil
+	})
+	second.kill(t)
+	b.start() // the run on b waits for it
+	c := a.client(client.Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var result map[string]string
+	if err := c.GetWorkflow(ctx, service("all")+"_1", "").Get(ctx, &result); err != nil || result["a"] != "run/1 on a, run/3 on a" || result["b"] != "run/1 on b, run/3 on b" {
+		t.Errorf("after host b was killed and came back: %v, %v", result, err)
+	}
+}
+
+func TestHostsAreUpgradedOneAfterTheOtherWithoutAFailedActivity(t *testing.T) {
+	temporal, _ := temporalOnly(t)
+	services := ""
+	const lanes = 6
+	for i := range lanes {
+		services += fmt.Sprintf("[services.{p}-%d]\npipeline = \"ledger\"\nparams = { ms = 150 }\n", i)
+	}
+	h := newHosts(t, temporal.port, services, "a", "b")
+	current := []*running{h.all[0].start(), h.all[1].start()}
+	c := h.all[0].client(client.Options{})
+	ctx, stop := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	var runs []client.WorkflowRun
+	var load sync.WaitGroup
+	for i := range lanes {
+		load.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				queue := fmt.Sprintf("%s-%d-queue", h.prefix, i)
+				run, err := c.ExecuteWorkflow(context.WithoutCancel(ctx), client.StartWorkflowOptions{ID: fmt.Sprintf("%s-%d-%d", h.prefix, i, n), TaskQueue: queue}, "pipeline/ledger",
+					map[string]any{"name": fmt.Sprintf("%d-%d", i, n), "ms": 150})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				runs = append(runs, run)
+				mu.Unlock()
+				if err := run.Get(context.WithoutCancel(ctx), nil); err != nil {
+					t.Errorf("%s: %v", run.GetID(), err)
+				}
+			}
+		})
+	}
+	for round := range 2 {
+		for i, r := range h.all {
+			time.Sleep(2 * time.Second)
+			if err := current[i].Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			<-current[i].done
+			if code := current[i].ProcessState.ExitCode(); code != 0 {
+				t.Errorf("round %d: host %d ended with %d\n%s", round, i, code, current[i].log)
+			}
+			current[i] = r.start()
+		}
+	}
+	stop()
+	load.Wait()
+	attempts := 0
+	for _, run := range runs {
+		for it := c.GetWorkflowHistory(t.Context(), run.GetID(), run.GetRunID(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); it.HasNext(); {
+			e, err := it.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if started := e.GetActivityTaskStartedEventAttributes(); started != nil {
+				attempts++
+				if started.GetAttempt() != 1 {
+					t.Errorf("%s: attempt %d after %v", run.GetID(), started.GetAttempt(), started.GetLastFailure())
+				}
+			}
+		}
+	}
+	keys, where := map[string]int{}, map[string]int{}
+	for _, line := range h.lines(t) {
+		keys[line[0]]++
+		where[line[1]]++
+	}
+	for key, n := range keys {
+		if n != 1 {
+			t.Errorf("%s was done %d times", key, n)
+		}
+	}
+	if len(keys) != 3*len(runs) || attempts != len(keys) || where["a"] == 0 || where["b"] == 0 {
+		t.Errorf("%d runs, %d attempts, %d side effects, by host %v", len(runs), attempts, len(keys), where)
+	}
+	t.Logf("%d workflows, %d activities, 4 restarts of hosts: no failed attempt; by host %v", len(runs), attempts, where)
+}

@@ -1,0 +1,259 @@
+package workflows
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/orch-host/orch/hostcore/progress"
+)
+
+const (
+	// placedWait is how long an activity that belongs to one host, or to hosts with
+	// one label, waits for such a host to take it.
+	placedWait = 10 * time.Minute
+	// placedMemo tells a run of a fan-out which host it is for.
+	placedMemo = "orch_host"
+	// fanOutChange marks the histories of runs that fan out.
+	fanOutChange = "orch-all-hosts"
+	// hostsActivity is the local activity that lists the hosts.
+	hostsActivity = "orch_hosts"
+)
+
+// PlacedQueue is the task queue of the activities of a service that belong to the
+// hosts with a name or label.
+func PlacedQueue(taskQueue, target string) string { return taskQueue + "@" + target }
+
+// Placement says where the activities of one service run.
+type Placement struct {
+	// Target is the name or label of hosts; "": any host.
+	Target string
+	// All starts each run once on every host, as a child workflow with the id
+	// "<id>@<host>" and the same arguments, and ends when all have ended.
+	All bool
+	// Hosts lists the names of the hosts that have the service. Needed with All.
+	Hosts func(context.Context) ([]string, error)
+}
+
+// Interceptor puts the placement in force, for typed workflows and declared
+// pipelines alike, whoever starts them. A run keeps its way of running when the
+// configuration changes under it; where its next activities go may change.
+func (p Placement) Interceptor() interceptor.WorkerInterceptor { return &placer{placement: p} }
+
+// ActivityRegistry takes registrations of activities: a worker or a test environment.
+type ActivityRegistry interface {
+	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
+}
+
+// Register puts what the interceptor calls on the worker.
+func (p Placement) Register(r ActivityRegistry) {
+	if p.Hosts != nil {
+		r.RegisterActivityWithOptions(p.Hosts, activity.RegisterOptions{Name: hostsActivity})
+	}
+}
+
+type placer struct {
+	interceptor.WorkerInterceptorBase
+	placement Placement
+}
+
+// InterceptWorkflow implements interceptor.WorkerInterceptor.
+func (p *placer) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	return &placedRun{WorkflowInboundInterceptorBase: interceptor.WorkflowInboundInterceptorBase{Next: next}, placement: p.placement}
+}
+
+// placedRun is one run.
+type placedRun struct {
+	interceptor.WorkflowInboundInterceptorBase
+	placement Placement
+	target    string
+}
+
+// Init implements interceptor.WorkflowInboundInterceptor.
+func (r *placedRun) Init(out interceptor.WorkflowOutboundInterceptor) error {
+	return r.Next.Init(&placedCalls{WorkflowOutboundInterceptorBase: interceptor.WorkflowOutboundInterceptorBase{Next: out}, run: r})
+}
+
+// ExecuteWorkflow implements interceptor.WorkflowInboundInterceptor.
+func (r *placedRun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
+	r.target = r.placement.Target
+	if host := hostOf(ctx); host != "" {
+		r.target = host
+	} else if hasActivities(workflow.GetInfo(ctx).WorkflowType.Name) && r.fansOut(ctx) {
+		return r.fanOut(ctx, in.Args)
+	}
+	return r.Next.ExecuteWorkflow(ctx, in)
+}
+
+// hostOf is the host that a run of a fan-out is for.
+func hostOf(ctx workflow.Context) (host string) {
+	if p, ok := workflow.GetInfo(ctx).Memo.GetFields()[placedMemo]; ok {
+		_ = json.Unmarshal(p.GetData(), &host) // written by fanOut as JSON, and no codec touches a memo
+	}
+	return host
+}
+
+// hasActivities tells the workflows that do something from those that only start
+// others, whose own placement counts.
+func hasActivities(workflowType string) bool {
+	i := slices.IndexFunc(All(), func(d Definition) bool { return d.Name == workflowType })
+	return i < 0 || len(All()[i].Activities) > 0
+}
+
+// fansOut decides it once: the history tells later.
+func (r *placedRun) fansOut(ctx workflow.Context) bool {
+	if !r.placement.All && !workflow.IsReplaying(ctx) {
+		return false
+	}
+	return workflow.GetVersion(ctx, fanOutChange, workflow.DefaultVersion, 1) == 1
+}
+
+// placedCalls sends the activities where they belong.
+type placedCalls struct {
+	interceptor.WorkflowOutboundInterceptorBase
+	run *placedRun
+}
+
+// ExecuteActivity implements interceptor.WorkflowOutboundInterceptor. What names a
+// queue of its own goes there.
+func (c *placedCalls) ExecuteActivity(ctx workflow.Context, activityType string, args ...any) workflow.Future {
+	own := workflow.GetInfo(ctx).TaskQueueName
+	if c.run.target != "" && cmp.Or(workflow.GetActivityOptions(ctx).TaskQueue, own) == own {
+		ctx = workflow.WithTaskQueue(ctx, PlacedQueue(own, c.run.target))
+		ctx = workflow.WithScheduleToStartTimeout(ctx, placedWait)
+	}
+	return c.Next.ExecuteActivity(ctx, activityType, args...)
+}
+
+// fanOut runs the workflow on every host and gathers the results.
+func (r *placedRun) fanOut(ctx workflow.Context, given []any) (any, error) {
+	info := workflow.GetInfo(ctx)
+	name := info.WorkflowType.Name
+	recorder := progress.Record(ctx, name, nil)
+	result, err := r.onAll(ctx, recorder, given)
+	err = settle(ctx, err)
+	end := endOf(err)
+	if text, ok := result.(string); ok && err == nil {
+		end.Result = text
+		if IsFailure(text) {
+			end.State = progress.Failed
+		}
+	}
+	recorder.Close(end)
+	return result, err
+}
+
+func (r *placedRun) onAll(ctx workflow.Context, recorder *progress.Recorder, given []any) (any, error) {
+	args, err := rawArguments(given)
+	if err != nil {
+		return nil, temporal.NewNonRetryableApplicationError("the arguments cannot be decoded: "+err.Error(), "InvalidParams", err)
+	}
+	var hosts []string
+	local := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: 10 * time.Second, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 5}})
+	if err := workflow.ExecuteLocalActivity(local, hostsActivity).Get(ctx, &hosts); err != nil {
+		return nil, fmt.Errorf("find the hosts of this service: %w", err)
+	}
+	var steps []string
+	for _, host := range hosts {
+		steps = append(steps, "on "+host)
+	}
+	recorder.Foresee(steps)
+	results, errs := map[string]any{}, map[string]error{}
+	wg := workflow.NewWaitGroup(ctx)
+	for _, host := range hosts {
+		wg.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer wg.Done()
+			finish := recorder.Start("on " + host)
+			results[host], errs[host] = onHost(ctx, host, args)
+			end := endOf(errs[host])
+			if text, ok := results[host].(string); ok && IsFailure(text) {
+				end = progress.End{State: progress.Failed, Error: text}
+			}
+			finish(end)
+		})
+	}
+	wg.Wait(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return gather(hosts, results, errs)
+}
+
+// onHost runs the workflow for one host.
+func onHost(ctx workflow.Context, host string, args []any) (result any, err error) {
+	info := workflow.GetInfo(ctx)
+	id := info.WorkflowExecution.ID + "@" + host
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: id, TaskQueue: info.TaskQueueName, WaitForCancellation: true, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+		Memo: map[string]any{placedMemo: host}, StaticSummary: "on host " + host,
+	})
+	err = settle(ctx, workflow.ExecuteChildWorkflow(ctx, info.WorkflowType.Name, args...).Get(ctx, &result))
+	if isAlreadyRunning(err) {
+		err = temporal.NewNonRetryableApplicationError(alreadyRunning(info.WorkflowType.Name, id)+": stop it first, or wait for it", "AlreadyRunning", nil)
+	}
+	return result, err
+}
+
+// gather is the result of all: the failures, else what every host answered, else
+// the answers by host.
+func gather(hosts []string, results map[string]any, errs map[string]error) (any, error) {
+	var failed, answers []string
+	equal := true
+	for _, host := range hosts {
+		text, isText := results[host].(string)
+		switch {
+		case errs[host] != nil:
+			failed = append(failed, "on host "+host+": "+message(errs[host]))
+		case isText && IsFailure(text):
+			answers = append(answers, strings.TrimPrefix(text, "Error: ")+" (on host "+host+")")
+		}
+		equal = equal && isText && results[hosts[0]] == results[host]
+	}
+	switch {
+	case len(failed) > 0:
+		return nil, temporal.NewNonRetryableApplicationError(strings.Join(failed, "; "), "HostsFailed", nil)
+	case len(answers) > 0:
+		return "Error: " + strings.Join(answers, "; "), nil
+	case equal:
+		return results[hosts[0]], nil
+	}
+	return results, nil
+}
+
+// rawArguments are the arguments as they came, for a typed workflow or a dynamic
+// one.
+func rawArguments(given []any) ([]any, error) {
+	if len(given) != 1 {
+		return given, nil
+	}
+	encoded, ok := given[0].(converter.EncodedValues)
+	if !ok {
+		return given, nil
+	}
+	raw := make([]converter.RawValue, len(converter.GetPayloads(encoded).GetPayloads()))
+	into, args := make([]any, len(raw)), make([]any, len(raw))
+	for i := range raw {
+		into[i] = &raw[i]
+	}
+	if len(raw) > 0 {
+		if err := encoded.Get(into...); err != nil {
+			return nil, err
+		}
+	}
+	for i := range raw {
+		args[i] = raw[i]
+	}
+	return args, nil
+}
