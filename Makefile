@@ -50,6 +50,10 @@ infra: host ## build Temporal, its Web UI and PostgreSQL into images, and bring 
 	$(MAKE) -C images infra
 	$(BIN)/host infra up
 
+.PHONY: host-image
+host-image: build ## build the host and its plugins into the image orch/host:dev
+	$(MAKE) -C images host
+
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, import rules
 	sh .ci/lint.sh
@@ -58,8 +62,8 @@ lint: ## gofmt, vet, staticcheck, import rules
 generate: ## generate the wire code (needs protoc) and the configuration reference
 	$(GO) generate ./...
 
-.PHONY: bench bench-plugin bench-swap bench-pipelines bench-ship
-bench: bench-plugin bench-swap bench-pipelines bench-ship ## measure against the alternatives and write bench/results.json
+.PHONY: bench bench-plugin bench-swap bench-pipelines bench-ship bench-cluster
+bench: bench-plugin bench-swap bench-pipelines bench-ship bench-cluster ## measure against the alternatives and write bench/results.json
 bench-plugin: build
 	$(GO) run ./bench/plugin
 bench-swap: build
@@ -70,6 +74,9 @@ bench-pipelines: build
 bench-ship:
 	cd images/otelcol && CGO_ENABLED=0 $(GO) build -mod=mod -trimpath -o ../../$(BIN)/otelcol .
 	$(GO) run ./bench/ship -collector $(BIN)/otelcol
+bench-cluster: build
+	$(MAKE) -C images infra
+	$(GO) run ./bench/cluster
 
 PREFIX ?= /usr/local
 .PHONY: install

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,25 +23,8 @@ func TestTemporalOnPostgreSQLByCompose(t *testing.T) {
 		t.Skip("ORCH_INFRA is not set: the compose stack is not tried (make -C images infra, then ORCH_INFRA=1)")
 	}
 	docker := engine(t)
-	prefix, port, ui := unique()+"-", freePort(t), freePort(t)
-	dir := filepath.Join(t.TempDir(), "infra")
-	env := append(os.Environ(), "PREFIX="+prefix, fmt.Sprintf("TEMPORAL_PORT=%d", port), fmt.Sprintf("UI_PORT=%d", ui))
-	run := func(name string, args ...string) string {
-		t.Helper()
-		c := exec.Command(name, args...)
-		c.Env = env
-		out, err := c.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-		}
-		return string(out)
-	}
-	t.Cleanup(func() {
-		run(bin("host"), "infra", "down", "--purge", "--dir", dir)
-	})
-	if out := run(bin("host"), "infra", "up", "--dir", dir); !strings.Contains(out, fmt.Sprintf("address = \"127.0.0.1:%d\"", port)) {
-		t.Errorf("up: %s", out)
-	}
+	stack := composeUp(t)
+	prefix, port, ui, dir, run := stack.prefix, stack.port, stack.ui, stack.dir, stack.run
 	if out := run("docker", "exec", prefix+"temporal-postgresql", "psql", "-U", "temporal", "-d", "temporal", "-c", "SELECT 1;"); !strings.Contains(out, "(1 row)") {
 		t.Errorf("psql: %s", out)
 	}
@@ -55,9 +40,8 @@ func TestTemporalOnPostgreSQLByCompose(t *testing.T) {
 pipeline = "hello"
 params = { name = "PostgreSQL" }
 `)
-	text := strings.Replace(read(t, r.config), "[host]", fmt.Sprintf("[temporal]\nmode = \"external\"\naddress = \"127.0.0.1:%d\"\n\n[host]\npipelines_dir = %q", port, pipelines), 1)
-	write(t, r.config, 0o600, text)
-	r.port = port
+	write(t, r.config, 0o600, strings.Replace(read(t, r.config), "[host]", fmt.Sprintf("[host]\npipelines_dir = %q", pipelines), 1))
+	r.external(port)
 	r.eventually("the Web UI lists the namespaces", func() error {
 		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/api/v1/namespaces", ui))
 		if err != nil {
@@ -100,4 +84,94 @@ params = { name = "PostgreSQL" }
 	})
 	time.Sleep(time.Second)
 	greet("after down and up")
+}
+
+// TestTheTwelveWorkflowsRunOnComposeWhileItsContainersAreRestarted runs the tests
+// of the workflow types once more, against the server of the compose stack, whose
+// containers are restarted in turn under them.
+func TestTheTwelveWorkflowsRunOnComposeWhileItsContainersAreRestarted(t *testing.T) {
+	if os.Getenv("ORCH_INFRA") == "" {
+		t.Skip("ORCH_INFRA is not set: the compose stack is not tried (make -C images infra, then ORCH_INFRA=1)")
+	}
+	docker := engine(t)
+	stack := composeUp(t)
+	externalPort = stack.port
+	defer func() { externalPort = 0 }()
+	ctx, stop := context.WithCancel(t.Context())
+	restarts := map[string]int{}
+	var restarting sync.WaitGroup
+	restarting.Go(func() {
+		for n := 0; sleep(ctx, 15*time.Second); n++ {
+			name := []string{"temporal", "temporal-postgresql", "temporal-ui"}[n%3]
+			if err := docker.ContainerRestart(t.Context(), stack.prefix+name, container.StopOptions{}); err != nil {
+				t.Error(err)
+			}
+			restarts[name]++
+		}
+	})
+	for _, run := range []struct {
+		types string
+		test  func(*testing.T)
+	}{
+		{"Database", TestTheDatabasePipelineRunsFromOneCommandAndASecondRunChangesNothing},
+		{"Logs, Metrics, Tracing, ContainerLogsIngest", TestTheThreePipelinesBringTheStackUp},
+		{"ContainerLogsIngest", TestTheCollectorReadsLogFilesThatAServiceNames},
+		{"OtlpFromAppsIngest", TestOTLPFromApplicationsIsProvenByARecordThatArrives},
+		{"ApplicationStdoutIngest", TestASwapInTheMiddleOfAShipmentLosesAndRepeatsNothing},
+		{"ChatSetup, ChatCleanup", TestTheChatServiceIsSetUpUpgradedAndCleanedUp},
+		{"Flyio, Railway, RenderDeployment", TestDeploymentsRunFromTheCommandLineToTheProvider},
+	} {
+		t.Run(run.types, run.test)
+	}
+	stop()
+	restarting.Wait()
+	t.Logf("restarts: %v", restarts)
+}
+
+// runWith runs a command with an environment and returns what it printed.
+func runWith(t *testing.T, env []string, name string, args ...string) string {
+	t.Helper()
+	c := exec.Command(name, args...)
+	c.Env = env
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// TestTheHostRunsAsAContainerOfTheStack drives it from outside.
+func TestTheHostRunsAsAContainerOfTheStack(t *testing.T) {
+	if os.Getenv("ORCH_INFRA") == "" {
+		t.Skip("ORCH_INFRA is not set: the host's container is not tried (make host-image, make -C images infra, then ORCH_INFRA=1)")
+	}
+	docker := engine(t)
+	r := databases(t, docker, "")
+	stack := composeUp(t)
+	r.external(stack.port)
+	inside := filepath.Join(t.TempDir(), "inside.toml")
+	text := read(t, r.config)
+	_, text, _ = strings.Cut(text, "[plugins.databases")
+	write(t, inside, 0o644, "[host]\nlisten = \"\"\n\n[plugins.databases"+text)
+	stack.run(bin("host"), "infra", "up", "--dir", stack.dir, "--host", inside)
+	r.eventually("the container serves the service", func() error {
+		if o := r.host("start", "--wait", r.service); o.code != 0 || !strings.Contains(o.stdout, "Database pipeline fully configured") {
+			return errors.New(o.String())
+		}
+		return nil
+	})
+	i, err := docker.ContainerInspect(t.Context(), stack.prefix+"orch-host")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if user := i.Config.User; !strings.HasPrefix(user, "10001:") || !i.HostConfig.ReadonlyRootfs || i.HostConfig.Privileged {
+		t.Errorf("the container runs as %q, read-only %v, privileged %v", user, i.HostConfig.ReadonlyRootfs, i.HostConfig.Privileged)
+	}
+	r.eventually("it is healthy", func() error {
+		i, err := docker.ContainerInspect(t.Context(), stack.prefix+"orch-host")
+		if err == nil && (i.State.Health == nil || i.State.Health.Status != container.Healthy) {
+			err = fmt.Errorf("%+v", i.State.Health)
+		}
+		return err
+	})
 }

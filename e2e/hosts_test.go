@@ -58,13 +58,13 @@ func newHosts(t *testing.T, port int, services string, names ...string) *hosts {
 			labels = fmt.Sprintf("labels = [%q]\n", label)
 		}
 		r := newRig(t, []string{filepath.Join(built, "ledger")}, "[plugins.ledger]\nenv = [\"E2E_LEDGER\", \"E2E_HOST\"]\n"+strings.ReplaceAll(services, "{p}", h.prefix))
-		text := strings.Replace(read(t, r.config), "[host]", fmt.Sprintf("[temporal]\nmode = \"external\"\naddress = \"127.0.0.1:%d\"\n\n[host]\nname = %q\n%s", port, name, labels), 1)
-		write(t, r.config, 0o600, text)
+		r.external(port)
+		write(t, r.config, 0o600, strings.Replace(read(t, r.config), "[host]", fmt.Sprintf("[host]\nname = %q\n%s", name, labels), 1))
 		if err := os.Mkdir(filepath.Join(r.dir, "pipelines"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(r.dir, "pipelines", "ledger.yaml"), 0o644, ledgerPipeline)
-		r.port, r.service = port, h.prefix
+		r.service = h.prefix
 		r.env = append(r.env, "E2E_LEDGER="+h.ledger, "E2E_HOST="+name)
 		h.all = append(h.all, r)
 	}

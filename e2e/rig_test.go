@@ -75,12 +75,26 @@ dir = %q
 mode = "off"
 grace = "2s"
 `, filepath.Join(dir, "state"), runtime, r.port, freePort(t), r.plugins)+strings.ReplaceAll(more, "{service}", r.service))
+	if externalPort != 0 {
+		r.external(externalPort)
+	}
 	t.Cleanup(func() {
 		if left := r.gone(30 * time.Second); len(left) > 0 {
 			t.Errorf("processes are left after the test:\n%s", strings.Join(left, "\n"))
 		}
 	})
 	return r
+}
+
+// externalPort is that of the Temporal server that new rigs use; 0: each has an
+// embedded one of its own.
+var externalPort int
+
+// external has the rig use the Temporal server on a port.
+func (r *rig) external(port int) {
+	r.t.Helper()
+	r.port = port
+	write(r.t, r.config, 0o600, fmt.Sprintf("[temporal]\nmode = \"external\"\naddress = \"127.0.0.1:%d\"\n", port)+read(r.t, r.config))
 }
 
 func unique() string {

@@ -297,6 +297,7 @@ func TestTheThreePipelinesBringTheStackUp(t *testing.T) {
 			t.Errorf("containers before %v, after %v", before, after)
 		}
 	})
+	t.Run("a run is one trace, from the workflow to the Docker engine", s.oneTrace)
 	t.Run("the logs of containers are shipped, of either driver", s.containerLogs)
 	t.Run("every query of the dashboards returns data", s.dashboards)
 	t.Run("the API of our own Grafana has nothing to add", func(t *testing.T) {

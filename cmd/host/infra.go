@@ -37,12 +37,18 @@ settings. Hosts then connect with temporal.mode = "external".`,
 		}
 		return infra.Open(full, os.Stderr)
 	}
+	var hostConfig string
 	up := &cobra.Command{
 		Use: "up", Short: "Start what does not run, and wait until Temporal serves", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := open()
 			if err != nil {
 				return err
+			}
+			if hostConfig != "" {
+				if err := s.WithHost(hostConfig); err != nil {
+					return err
+				}
 			}
 			address, err := s.Up(c.Context())
 			if err != nil {
@@ -52,6 +58,7 @@ settings. Hosts then connect with temporal.mode = "external".`,
 			return nil
 		},
 	}
+	up.Flags().StringVar(&hostConfig, "host", "", "run a host as a container too, with this orch.toml (its folders and temporal settings are given)")
 	var purge bool
 	down := &cobra.Command{
 		Use: "down", Short: "End the stack; histories stay", Args: args(cobra.NoArgs),

@@ -22,6 +22,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
+	"golang.org/x/sys/unix"
 
 	"github.com/orch-host/orch/compose"
 )
@@ -34,6 +35,31 @@ type Stack struct {
 	dir     string
 	out     io.Writer // what compose prints
 	command []string  // docker compose, or docker-compose
+	extra   []string  // environment of compose, beside this process's
+	profile []string
+}
+
+// hostProfile is the profile of the host's own container.
+const hostProfile = "host"
+
+// WithHost has Up bring up a host as a container too, with the configuration
+// file. Its user gets the group of the Docker socket.
+func (s *Stack) WithHost(configFile string) error {
+	file, err := filepath.Abs(configFile)
+	if err == nil {
+		_, err = os.Stat(file)
+	}
+	if err != nil {
+		return fmt.Errorf("the configuration of the host's container: %w", err)
+	}
+	socket := s.setting("DOCKER_SOCKET", "/var/run/docker.sock")
+	var st unix.Stat_t
+	if err := unix.Stat(socket, &st); err != nil {
+		return fmt.Errorf("the Docker socket %s, which the host's container shares: %w; set DOCKER_SOCKET in %s", socket, err, s.env())
+	}
+	s.extra = append(s.extra, "ORCH_CONFIG="+file, fmt.Sprintf("DOCKER_GID=%d", st.Gid))
+	s.profile = []string{"--profile", hostProfile}
+	return nil
 }
 
 // Open finds compose. Nothing is written yet.
@@ -78,6 +104,7 @@ func (s *Stack) Down(ctx context.Context, purge bool) error {
 	if err := s.write(); err != nil {
 		return err
 	}
+	s.profile = []string{"--profile", hostProfile}
 	args := []string{"down"}
 	if purge {
 		args = append(args, "--volumes")
@@ -90,6 +117,7 @@ func (s *Stack) Status(ctx context.Context) error {
 	if err := s.write(); err != nil {
 		return err
 	}
+	s.profile = []string{"--profile", hostProfile}
 	return s.run(ctx, s.out, "ps")
 }
 
@@ -162,7 +190,7 @@ func (s *Stack) checkImages(ctx context.Context) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("images are missing: %s; build them with \"make -C images infra\" in a checkout (ten minutes) and bring them here (docker save, docker load), or name others in %s (POSTGRES_IMAGE, TEMPORAL_IMAGE, TEMPORAL_UI_IMAGE)",
+		return fmt.Errorf("images are missing: %s; build them with \"make -C images infra\" (ten minutes) and \"make host-image\" in a checkout and bring them here (docker save, docker load), or name others in %s (POSTGRES_IMAGE, TEMPORAL_IMAGE, TEMPORAL_UI_IMAGE, HOST_IMAGE)",
 			strings.Join(missing, ", "), s.env())
 	}
 	return nil
@@ -170,9 +198,10 @@ func (s *Stack) checkImages(ctx context.Context) error {
 
 func (s *Stack) run(ctx context.Context, out io.Writer, args ...string) error {
 	project := s.setting("PREFIX", "") + "temporal-orchestrator"
-	all := slices.Concat(s.command[1:], []string{"--project-name", project, "--file", filepath.Join(s.dir, compose.File)}, args)
+	all := slices.Concat(s.command[1:], []string{"--project-name", project, "--file", filepath.Join(s.dir, compose.File)}, s.profile, args)
 	c := exec.CommandContext(ctx, s.command[0], all...)
 	c.Dir = s.dir // .env is read from here
+	c.Env = append(os.Environ(), s.extra...)
 	var errs bytes.Buffer
 	c.Stdout, c.Stderr = out, io.MultiWriter(&errs, stderrOf(out, s.out))
 	if err := c.Run(); err != nil {

@@ -20,22 +20,41 @@ import (
 	"github.com/orch-host/orch/hostcore/supervisor"
 )
 
-// Host is the built host in folders of its own, with an embedded Temporal.
+// Host is the built host in folders of its own.
 type Host struct {
 	Plugins  string // folder of its plugins
 	Runtime  string
 	Temporal string        // address of the frontend
 	Admin    *admin.Client // while it runs
 	Cmd      *exec.Cmd
+	Env      []string // of the host, beside this process's
 
 	config string
 	log    bytes.Buffer
 }
 
+// NewOn prepares a host below dir for the Temporal server at an address; more is
+// TOML that goes before its other settings, so that it may begin with keys of [host].
+func NewOn(dir, temporal, more string) (*Host, error) {
+	h, err := prepare(dir)
+	if err != nil {
+		return nil, err
+	}
+	h.Temporal = temporal
+	text := fmt.Sprintf("[temporal]\nmode = \"external\"\naddress = %q\n[plugins]\ndir = %q\nmode = \"off\"\n[host]\nstate_dir = %q\nruntime_dir = %q\n",
+		temporal, h.Plugins, filepath.Join(dir, "state"), h.Runtime) + more
+	return h, os.WriteFile(h.config, []byte(text), 0o600)
+}
+
+func prepare(dir string) (*Host, error) {
+	h := &Host{Plugins: filepath.Join(dir, "plugins"), Runtime: filepath.Join(dir, "r"), config: filepath.Join(dir, "orch.toml")}
+	return h, os.MkdirAll(h.Plugins, 0o755)
+}
+
 // New prepares a host below dir; more is TOML that follows the common settings.
 func New(dir, more string) (*Host, error) {
-	h := &Host{Plugins: filepath.Join(dir, "plugins"), Runtime: filepath.Join(dir, "r"), config: filepath.Join(dir, "orch.toml")}
-	if err := os.MkdirAll(h.Plugins, 0o755); err != nil {
+	h, err := prepare(dir)
+	if err != nil {
 		return nil, err
 	}
 	port, err := machine.FreePort()
@@ -69,7 +88,7 @@ ui_port = %d
 // Start runs the host until n plugins serve and says how long they took.
 func (h *Host) Start(n int) (time.Duration, error) {
 	h.Cmd = exec.Command("bin/host", "--config", h.config)
-	h.Cmd.Stderr = &h.log
+	h.Cmd.Stderr, h.Cmd.Env = &h.log, append(os.Environ(), h.Env...)
 	if err := h.Cmd.Start(); err != nil {
 		return 0, err
 	}
