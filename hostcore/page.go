@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/orch-host/orch/hostcore/admin"
 	"github.com/orch-host/orch/hostcore/executor"
+	"github.com/orch-host/orch/hostcore/shipping"
 	"github.com/orch-host/orch/hostcore/statuspage"
+	"github.com/orch-host/orch/sdk/pluginv1"
 )
 
 // pageHost is the host as the status page sees it.
@@ -81,6 +84,46 @@ func (p pageHost) Services(ctx context.Context) ([]*executor.Status, error) {
 
 // Problems are what keeps the host from doing all that it is configured to do.
 func (p pageHost) Problems() []string { return p.Ready().Problems }
+
+// Shipments asks the plugin that ships log files on this host.
+func (p pageHost) Shipments(ctx context.Context) ([]shipping.Shipment, error) {
+	answer, err := p.ask(ctx, shipping.List)
+	if answer == nil || err != nil {
+		return nil, err
+	}
+	return shipping.Decode(answer)
+}
+
+// askTimeout bounds a question to a plugin.
+const askTimeout = 3 * time.Second
+
+// ask calls an activity that only looks, without a workflow and without a trace in
+// Temporal. nil when no plugin offers it.
+func (p pageHost) ask(ctx context.Context, activity string) ([]byte, error) {
+	route, ok := p.router.Acquire(activity)
+	if !ok {
+		return nil, nil
+	}
+	defer route.Instance.Release()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	start := &pluginv1.Start{Activity: activity, Info: &pluginv1.Info{Attempt: 1, Service: "status page"}}
+	out, err := route.Instance.Execute(ctx, ctx, start, func() pluginv1.Cancel_Reason { return pluginv1.Cancel_TIMEOUT }, 0, unheard{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", activity, err)
+	}
+	if len(out.GetOutput()) == 0 {
+		return nil, nil
+	}
+	return out.GetOutput()[0].GetData(), nil
+}
+
+// unheard is nobody, to whom an attempt reports.
+type unheard struct{}
+
+func (unheard) Heartbeat([]*pluginv1.Payload) {}
+func (unheard) Log(*pluginv1.Log)             {}
+func (unheard) Progress(*pluginv1.Progress)   {}
 
 // Start starts a service.
 func (p pageHost) Start(ctx context.Context, service string) error {

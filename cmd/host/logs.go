@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/orch-host/orch/hostcore/executor"
+	"github.com/orch-host/orch/hostcore/shipping"
 )
 
 func (a *app) logsCommand() *cobra.Command {
@@ -28,7 +28,7 @@ line for each shipment: what is in files and not yet acknowledged by the
 receiver, and for how long. With --files, each file.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			result, err := a.activity(c, executor.ActivityOptions{Name: "list_log_shipments", TaskQueue: queue, Timeout: 30 * time.Second})
+			result, err := a.activity(c, executor.ActivityOptions{Name: shipping.List, TaskQueue: queue, Timeout: 30 * time.Second})
 			if err != nil {
 				return err
 			}
@@ -39,9 +39,9 @@ receiver, and for how long. With --files, each file.`,
 			if err != nil {
 				return err
 			}
-			var all []shipment
-			if err := json.Unmarshal(data, &all); err != nil {
-				return fmt.Errorf("list_log_shipments answers what cannot be read: %w", err)
+			all, err := shipping.Decode(data)
+			if err != nil {
+				return err
 			}
 			return printShipments(os.Stdout, all, files)
 		},
@@ -79,44 +79,7 @@ func (a *app) activity(c *cobra.Command, o executor.ActivityOptions) (any, error
 	return e.Activity(c.Context(), o)
 }
 
-// shipment is what is shown of an element of list_log_shipments' answer.
-type shipment struct {
-	Name   string
-	Error  string
-	Status struct {
-		State, Endpoint string
-		LastError       string
-		LastErrorAt     time.Time
-		CheckpointError string
-		Metrics         struct {
-			LinesAcked, DuplicatesBound uint64
-			LagBytes                    int64
-			LagSeconds                  float64
-			Files                       int
-			Retries, Refusals           map[string]uint64
-		}
-		Files []struct {
-			Path         string
-			Size, Offset int64
-			LagBytes     int64
-			LagSeconds   float64
-			Lines        uint64
-			Rotated      int
-			Problem      string
-			Removing     bool
-		}
-	}
-}
-
-// problem is what is wrong with the shipment, in words; "" when nothing is.
-func (s shipment) problem() string {
-	if s.Status.LastError != "" && time.Since(s.Status.LastErrorAt) > time.Minute && s.Status.Metrics.LagBytes == 0 {
-		s.Status.LastError = "" // it has passed
-	}
-	return cmp.Or(s.Error, s.Status.CheckpointError, s.Status.LastError)
-}
-
-func printShipments(w io.Writer, all []shipment, files bool) error {
+func printShipments(w io.Writer, all []shipping.Shipment, files bool) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "nothing is shipped; start a service with ApplicationStdoutIngestWorkflow")
 		return err
@@ -125,11 +88,7 @@ func printShipments(w io.Writer, all []shipment, files bool) error {
 	fmt.Fprintln(t, "SHIPMENT\tSTATE\tFILES\tLINES\tBEHIND\tREFUSED\tTO\tPROBLEM")
 	for _, s := range all {
 		m := s.Status.Metrics
-		var refused uint64
-		for _, n := range m.Refusals {
-			refused += n
-		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%d\t%s\t%s\n", s.Name, cmp.Or(s.Status.State, "not started"), m.Files, m.LinesAcked, behind(m.LagBytes, m.LagSeconds), refused, s.Status.Endpoint, s.problem())
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%d\t%s\t%s\n", s.Name, s.State(), m.Files, m.LinesAcked, s.Behind(), s.Refused(), s.Status.Endpoint, s.Problem())
 	}
 	if err := t.Flush(); err != nil || !files {
 		return err
@@ -145,16 +104,8 @@ func printShipments(w io.Writer, all []shipment, files bool) error {
 			case f.Rotated > 0:
 				note = fmt.Sprintf("%d rotated files are still read", f.Rotated)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", s.Name, f.Path, units.BytesSize(float64(f.Size)), f.Lines, behind(f.LagBytes, f.LagSeconds), note)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", s.Name, f.Path, units.BytesSize(float64(f.Size)), f.Lines, shipping.Behind(f.LagBytes, f.LagSeconds), note)
 		}
 	}
 	return t.Flush()
-}
-
-// behind is a lag in words.
-func behind(bytes int64, seconds float64) string {
-	if bytes == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%s, %s", units.BytesSize(float64(bytes)), time.Duration(seconds*float64(time.Second)).Round(100*time.Millisecond))
 }

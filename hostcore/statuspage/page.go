@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/orch-host/orch/hostcore/executor"
+	"github.com/orch-host/orch/hostcore/shipping"
 	"github.com/orch-host/orch/hostcore/supervisor"
 )
 
@@ -24,6 +25,8 @@ type Host interface {
 	Services(context.Context) ([]*executor.Status, error)
 	Plugins() []supervisor.Status
 	Problems() []string
+	// Shipments are the log files that are shipped; nil without a plugin that does.
+	Shipments(context.Context) ([]shipping.Shipment, error)
 	Start(ctx context.Context, service string) error
 	Stop(ctx context.Context, service string) error
 	Rollback(plugin string) error
@@ -130,6 +133,8 @@ type view struct {
 	Services []*executor.Status
 	Trouble  string // why the services are not shown
 	Plugins  []supervisor.Status
+	Shipping []shipping.Shipment
+	Unknown  string // why the shipments are not shown
 	Problems []string
 	Write    bool // whoever looks may change things
 	Login    bool // there is a token, and it has not been entered
@@ -142,6 +147,9 @@ func (p *Page) view(ctx context.Context) view {
 	var err error
 	if v.Services, err = p.host.Services(ctx); err != nil {
 		v.Trouble = err.Error()
+	}
+	if v.Shipping, err = p.host.Shipments(ctx); err != nil {
+		v.Unknown = err.Error()
 	}
 	return v
 }

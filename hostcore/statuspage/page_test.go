@@ -18,6 +18,7 @@ import (
 
 	"github.com/orch-host/orch/hostcore/executor"
 	"github.com/orch-host/orch/hostcore/progress"
+	"github.com/orch-host/orch/hostcore/shipping"
 	"github.com/orch-host/orch/hostcore/supervisor"
 )
 
@@ -29,6 +30,10 @@ type fakeHost struct {
 	state string
 	asked []string
 	polls int
+}
+
+func (f *fakeHost) Shipments(context.Context) ([]shipping.Shipment, error) {
+	return shipping.Decode([]byte(`[{"name": "ingest", "status": {"state": "running", "endpoint": "http://localhost:4318", "metrics": {"LinesAcked": 12, "LagBytes": 2048, "LagSeconds": 1.5, "Files": 3, "Refusals": {"400": 2}}}}]`))
 }
 
 func (f *fakeHost) Services(context.Context) ([]*executor.Status, error) {
@@ -118,7 +123,7 @@ func (s *site) do(method, path, form string, header http.Header) (int, string) {
 func TestThePageShowsServicesStepsPluginsAndProblemsEscaped(t *testing.T) {
 	s := newSite(t, Options{Token: ""})
 	code, text := s.do("GET", "/", "", nil)
-	for _, want := range []string{"blade7", "1.2.3", "ChatSetupWorkflow", "build_chat_image_activity", "created · 1.5s", "3 restarts", "queue x is not polled",
+	for _, want := range []string{"blade7", "1.2.3", "ChatSetupWorkflow", "build_chat_image_activity", "created · 1.5s", "3 restarts", "queue x is not polled", "3 files · 12 lines · behind: 2KiB, 1.5s · 2 refused",
 		`href="http://localhost:3000"`, "&lt;script&gt;alert(1)&lt;/script&gt;"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
