@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 	"golang.org/x/sys/unix"
@@ -218,7 +219,7 @@ func stderrOf(out, shown io.Writer) io.Writer {
 	return io.Discard
 }
 
-// await asks until the frontend knows the namespace.
+// await asks until the frontend serves the namespace.
 func await(ctx context.Context, address, namespace string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -235,14 +236,16 @@ func await(ctx context.Context, address, namespace string) error {
 	}
 }
 
+// ask makes a call that needs what starting a workflow needs: the frontend has to
+// have taken the namespace up, which it does some seconds after it was registered.
 func ask(ctx context.Context, address, namespace string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	c, err := client.NewNamespaceClient(client.Options{HostPort: address, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	c, err := client.DialContext(ctx, client.Options{HostPort: address, Namespace: namespace, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	_, err = c.Describe(ctx, namespace)
+	_, err = c.DescribeTaskQueue(ctx, "orch-infra", enumspb.TASK_QUEUE_TYPE_WORKFLOW)
 	return err
 }
