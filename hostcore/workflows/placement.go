@@ -3,7 +3,6 @@ package workflows
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,8 +22,6 @@ const (
 	// placedWait is how long an activity that belongs to one host, or to hosts with
 	// one label, waits for such a host to take it.
 	placedWait = 10 * time.Minute
-	// placedMemo tells a run of a fan-out which host it is for.
-	placedMemo = "orch_host"
 	// fanOutChange marks the histories of runs that fan out.
 	fanOutChange = "orch-all-hosts"
 	// hostsActivity is the local activity that lists the hosts.
@@ -96,12 +93,20 @@ func (r *placedRun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.Execut
 	return r.Next.ExecuteWorkflow(ctx, in)
 }
 
-// hostOf is the host that a run of a fan-out is for.
-func hostOf(ctx workflow.Context) (host string) {
-	if p, ok := workflow.GetInfo(ctx).Memo.GetFields()[placedMemo]; ok {
-		_ = json.Unmarshal(p.GetData(), &host) // written by fanOut as JSON, and no codec touches a memo
+// placedID is the workflow id of a run's part for one host.
+func placedID(id, host string) string { return id + "@" + host }
+
+// hostOf is the host that a run of a fan-out is for, by its id: unlike a memo it is
+// never encrypted, and people see it.
+func hostOf(ctx workflow.Context) string {
+	info := workflow.GetInfo(ctx)
+	if info.ParentWorkflowExecution == nil {
+		return ""
 	}
-	return host
+	if host, ok := strings.CutPrefix(info.WorkflowExecution.ID, placedID(info.ParentWorkflowExecution.ID, "")); ok {
+		return host
+	}
+	return ""
 }
 
 // hasActivities tells the workflows that do something from those that only start
@@ -194,10 +199,10 @@ func (r *placedRun) onAll(ctx workflow.Context, recorder *progress.Recorder, giv
 // onHost runs the workflow for one host.
 func onHost(ctx workflow.Context, host string, args []any) (result any, err error) {
 	info := workflow.GetInfo(ctx)
-	id := info.WorkflowExecution.ID + "@" + host
+	id := placedID(info.WorkflowExecution.ID, host)
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: id, TaskQueue: info.TaskQueueName, WaitForCancellation: true, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
-		Memo: map[string]any{placedMemo: host}, StaticSummary: "on host " + host,
+		StaticSummary: "on host " + host,
 	})
 	err = settle(ctx, workflow.ExecuteChildWorkflow(ctx, info.WorkflowType.Name, args...).Get(ctx, &result))
 	if isAlreadyRunning(err) {

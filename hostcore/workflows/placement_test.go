@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -10,11 +11,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/orch-host/orch/hostcore/codec"
 	"github.com/orch-host/orch/hostcore/progress"
 )
 
@@ -23,11 +26,14 @@ type placedCall struct{ activity, queue string }
 
 // runPlaced runs DatabasePipelineWorkflow under a placement; fail says which
 // queue's activities fail.
-func runPlaced(t *testing.T, p Placement, fail string) (env *testsuite.TestWorkflowEnvironment, calls []placedCall) {
+func runPlaced(t *testing.T, p Placement, fail string, prepare ...func(*testsuite.TestWorkflowEnvironment)) (env *testsuite.TestWorkflowEnvironment, calls []placedCall) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env = suite.NewTestWorkflowEnvironment()
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{p.Interceptor()}})
+	for _, f := range prepare {
+		f(env)
+	}
 	Register(env, Options{})
 	p.Register(env)
 	var mu sync.Mutex
@@ -81,6 +87,20 @@ func TestARunForAllHostsIsDoneOnceOnEveryOne(t *testing.T) {
 	var p progress.Progress
 	if err := v.Get(&p); err != nil || len(p.Steps) != 2 || p.Steps[0].Name != "on a" || p.Steps[1].State != progress.OK || p.State != progress.OK {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestARunForAllHostsIsDoneOnceWithEncryptionToo(t *testing.T) {
+	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	c, err := codec.New("k", map[string]string{"k": key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, calls := runPlaced(t, Placement{All: true, Hosts: allHosts}, "", func(env *testsuite.TestWorkflowEnvironment) {
+		env.SetDataConverter(converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), c))
+	})
+	if err := env.GetWorkflowError(); err != nil || len(calls) != 4 {
+		t.Errorf("%v, %v", calls, err)
 	}
 }
 
