@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -241,4 +242,35 @@ func TestHostsAreUpgradedOneAfterTheOtherWithoutAFailedActivity(t *testing.T) {
 		t.Errorf("%d runs, %d attempts, %d side effects, by host %v", len(runs), attempts, len(keys), where)
 	}
 	t.Logf("%d workflows, %d activities, 4 restarts of hosts: no failed attempt; by host %v", len(runs), attempts, where)
+}
+
+// TestEveryHostHasItsOwnContainers has two hosts whose containers carry labels and
+// names of their own, as on two machines.
+func TestEveryHostHasItsOwnContainers(t *testing.T) {
+	docker := engine(t)
+	temporal, _ := temporalOnly(t)
+	var stacks []*stack
+	for _, name := range []string{"a", "b"} {
+		s := newStack(t, docker, "")
+		s.external(temporal.port)
+		text := strings.Replace(read(t, s.config), "[host]", fmt.Sprintf("[host]\nname = %q", name), 1)
+		text = strings.Replace(text, "[services.tracing]", "[services.tracing]\nplacement = \"all\"", 1)
+		write(t, s.config, 0o600, strings.Replace(text, "[services.metrics]", "[services.metrics]\nplacement = \"b\"", 1))
+		s.start()
+		stacks = append(stacks, s)
+	}
+	a, b := stacks[0], stacks[1]
+	if o := a.expect(0, "start", "--wait", "tracing"); !strings.Contains(o.stdout, "Tracing pipeline fully configured") {
+		t.Errorf("on all hosts: %v", o)
+	}
+	before := []map[string]string{a.components("jaeger", "grafana"), b.components("jaeger", "grafana")}
+	a.expect(0, "start", "--wait", "tracing")
+	for i, s := range stacks {
+		if after := s.components("jaeger", "grafana"); !maps.Equal(before[i], after) {
+			t.Errorf("host %d: a second run changed %v to %v", i, before[i], after)
+		}
+	}
+	a.expect(0, "start", "--wait", "metrics") // asked of a, done by b
+	a.components("jaeger", "grafana")
+	b.components("jaeger", "grafana", "prometheus")
 }
