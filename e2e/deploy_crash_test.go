@@ -156,5 +156,10 @@ func (s *stage) seesNoSecret(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	telemetry := s.told.String()
+	if !strings.Contains(telemetry, s.workflow) || !strings.Contains(telemetry, "orch-plugin-deploy") {
+		t.Error("the traces of the deployments are missing")
+	}
+	holds("metrics and traces", []byte(telemetry))
 	t.Logf("looked at %d events of %d runs and %d files", events, len(runs.GetExecutions()), files)
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -154,6 +155,7 @@ type stage struct {
 	current atomic.Pointer[world]
 	site    *site
 	outputs strings.Builder // what people saw
+	told    output          // metrics and traces
 }
 
 const (
@@ -187,7 +189,13 @@ health_path = "/healthz"
 health_deadline = "2s"
 `, name, p.workflow, name, v1))
 	}
-	s.env = []string{"DEPLOY_TOKEN=" + canaryToken, "DATABASE_URL=" + canarySecret, "HTTPS_PROXY=" + s.site.proxy, "SSL_CERT_FILE=" + s.site.authority}
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(&s.told, r.Body); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(receiver.Close) // after the host's end
+	s.env = []string{"ORCH_HOST__OTLP_ENDPOINT=" + receiver.URL, "DEPLOY_TOKEN=" + canaryToken, "DATABASE_URL=" + canarySecret, "HTTPS_PROXY=" + s.site.proxy, "SSL_CERT_FILE=" + s.site.authority}
 	s.host = s.start()
 	return s
 }
