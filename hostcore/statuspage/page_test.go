@@ -33,7 +33,7 @@ type fakeHost struct {
 }
 
 func (f *fakeHost) Shipments(context.Context) ([]shipping.Shipment, error) {
-	return shipping.Decode([]byte(`[{"name": "ingest", "status": {"state": "running", "endpoint": "http://localhost:4318", "metrics": {"LinesAcked": 12, "LagBytes": 2048, "LagSeconds": 1.5, "Files": 3, "Refusals": {"400": 2}}}}]`))
+	return shipping.Decode([]byte(`[{"name": "ingest", "status": {"state": "shipping", "endpoint": "http://localhost:4318", "metrics": {"LinesAcked": 12, "LagBytes": 2048, "LagSeconds": 1.5, "Files": 3, "Refusals": {"400": 2}}}}]`))
 }
 
 func (f *fakeHost) Services(context.Context) ([]*executor.Status, error) {

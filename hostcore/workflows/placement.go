@@ -26,6 +26,9 @@ const (
 	fanOutChange = "orch-all-hosts"
 	// hostsActivity is the local activity that lists the hosts.
 	hostsActivity = "orch_hosts"
+	// hostLooks times, hostLookEvery apart, a run for all hosts looks for them.
+	hostLooks     = 5
+	hostLookEvery = 2 * time.Second
 )
 
 // PlacedQueue is the task queue of the activities of a service that belong to the
@@ -164,16 +167,12 @@ func (r *placedRun) onAll(ctx workflow.Context, recorder *progress.Recorder, giv
 	if err != nil {
 		return nil, temporal.NewNonRetryableApplicationError("the arguments cannot be decoded: "+err.Error(), "InvalidParams", err)
 	}
-	var hosts []string
-	local := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: 10 * time.Second, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 5}})
-	if err := workflow.ExecuteLocalActivity(local, hostsActivity).Get(ctx, &hosts); err != nil {
-		return nil, fmt.Errorf("find the hosts of this service: %w", err)
+	finish := recorder.Start("find the hosts")
+	hosts, err := findHosts(ctx)
+	finish(endOf(settle(ctx, err)))
+	if err != nil {
+		return nil, err
 	}
-	var steps []string
-	for _, host := range hosts {
-		steps = append(steps, "on "+host)
-	}
-	recorder.Foresee(steps)
 	results, errs := map[string]any{}, map[string]error{}
 	wg := workflow.NewWaitGroup(ctx)
 	for _, host := range hosts {
@@ -194,6 +193,27 @@ func (r *placedRun) onAll(ctx workflow.Context, recorder *progress.Recorder, giv
 		return nil, err
 	}
 	return gather(hosts, results, errs)
+}
+
+// findHosts looks several times: a server that was restarted just now has yet to
+// hear from every host.
+func findHosts(ctx workflow.Context) ([]string, error) {
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: 5 * time.Second, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 5}})
+	var hosts []string
+	for look := range hostLooks {
+		if look > 0 {
+			if err := workflow.Sleep(ctx, hostLookEvery); err != nil {
+				return nil, err
+			}
+		}
+		var found []string
+		if err := workflow.ExecuteLocalActivity(ctx, hostsActivity).Get(ctx, &found); err != nil {
+			return nil, fmt.Errorf("find the hosts of this service: %w", err)
+		}
+		hosts = append(hosts, found...)
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts), nil
 }
 
 // onHost runs the workflow for one host.

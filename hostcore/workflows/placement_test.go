@@ -85,7 +85,7 @@ func TestARunForAllHostsIsDoneOnceOnEveryOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	var p progress.Progress
-	if err := v.Get(&p); err != nil || len(p.Steps) != 2 || p.Steps[0].Name != "on a" || p.Steps[1].State != progress.OK || p.State != progress.OK {
+	if err := v.Get(&p); err != nil || len(p.Steps) != 3 || p.Steps[0].Name != "find the hosts" || p.Steps[1].Name != "on a" || p.Steps[2].State != progress.OK || p.State != progress.OK {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
@@ -112,6 +112,19 @@ func TestOneHostThatFailsFailsTheRunAndIsNamed(t *testing.T) {
 	}
 	if len(calls) != 3 {
 		t.Errorf("host a did not go on to its end: %v", calls)
+	}
+}
+
+func TestAHostThatOnlyALaterLookFindsIsNotLeftOut(t *testing.T) {
+	looks := 0
+	_, calls := runPlaced(t, Placement{All: true, Hosts: func(context.Context) ([]string, error) {
+		if looks++; looks < 3 {
+			return []string{"b"}, nil
+		}
+		return []string{"a", "b"}, nil
+	}}, "")
+	if len(calls) != 4 {
+		t.Errorf("%v", calls)
 	}
 }
 

@@ -48,7 +48,7 @@ func receive(t *testing.T) (url string, spans func() map[string]*tracepb.Span) {
 
 func TestAnAttemptAndItsCallsJoinTheTraceOfTheHost(t *testing.T) {
 	endpoint, spans := receive(t)
-	called := make(chan http.Header, 1)
+	called := make(chan http.Header, 2)
 	api := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { called <- r.Header }))
 	defer api.Close()
 	tr, err := Start(Options{Endpoint: endpoint, Service: "orch-plugin-x", Percent: 100, Logger: slog.New(slog.DiscardHandler)})
