@@ -77,20 +77,21 @@ type Embedded struct {
 
 // Host is the host process itself.
 type Host struct {
-	Name       string          `toml:"name" check:"name" default:"the host name of the machine" doc:"Name of this host among several: in status, in metrics, and where a placement names it."`
-	Labels     []string        `toml:"labels" check:"label" doc:"Labels that a placement of a service can ask for, such as 'gpu' or 'zone=eu'."`
-	StateDir   string          `toml:"state_dir" flag:"state-dir" path:"true" default:"$XDG_STATE_HOME/orch or ~/.local/state/orch; for root /var/lib/orch" doc:"Folder of everything that must survive a restart: the embedded database, the plugin store, generated passwords."`
-	RuntimeDir string          `toml:"runtime_dir" flag:"runtime-dir" path:"true" default:"$XDG_RUNTIME_DIR/orch or /tmp/orch-<uid>; for root /run/orch" doc:"Folder of the sockets. Must be short, 67 bytes at the most, since the path of a socket is limited to 107."`
-	Listen     string          `toml:"listen" flag:"listen" check:"listen" doc:"Address of the HTTP endpoints (health, metrics, status page). One that other machines reach needs 'tls' and 'http_token'. Port 0 takes a free one; empty turns them off."`
-	TLS        ServerTLS       `toml:"tls" doc:"TLS of the HTTP endpoints."`
-	Token      Secret          `toml:"http_token" doc:"When set, whoever enters it on the status page may start and stop services and roll plugins back; without it the page is read-only. Where 'listen' is not a loopback address, the page and the metrics (as a bearer token) ask everybody for it. As 'env:NAME' or 'file:/path'."`
-	OTLP       string          `toml:"otlp_endpoint" check:"url" doc:"Base URL of an OTLP/HTTP receiver, such as 'http://localhost:4318', that gets the metrics of this host every 15 s, and the traces of its workflows, activities and plugins. Empty: none."`
-	Traces     int             `toml:"trace_percent" min:"0" max:"100" doc:"How many of the traces that begin on this host are kept, in percent. 0: none."`
-	Links      map[string]Link `toml:"links" doc:"Links on the status page, such as [host.links.Grafana]."`
-	LogLevel   string          `toml:"log_level" flag:"log-level" oneof:"debug info warn error" doc:"The least important lines to log."`
-	LogFormat  string          `toml:"log_format" flag:"log-format" oneof:"auto text json" doc:"How log lines look. 'auto' is text on a terminal and JSON elsewhere."`
-	Pipelines  string          `toml:"pipelines_dir" path:"true" default:"pipelines, beside orch.toml; without a file, in the state folder" doc:"Folder with declared pipelines: each <name>.yaml is the workflow type 'pipeline/<name>'."`
-	StopGrace  Duration        `toml:"stop_grace" flag:"stop-grace" min:"0s" doc:"How long running activities may go on when the host is asked to stop."`
+	Name        string          `toml:"name" check:"name" default:"the host name of the machine" doc:"Name of this host among several: in status, in metrics, and where a placement names it."`
+	Labels      []string        `toml:"labels" check:"label" doc:"Labels that a placement of a service can ask for, such as 'gpu' or 'zone=eu'."`
+	ForgetAfter Duration        `toml:"forget_after" min:"1m" max:"8760h" doc:"How long a host that has gone away is still one of the hosts that a service with placement = \"all\" runs on: a run waits for it, and fails when it does not come. 'host hosts' lists the hosts, 'host hosts forget' takes one out at once."`
+	StateDir    string          `toml:"state_dir" flag:"state-dir" path:"true" default:"$XDG_STATE_HOME/orch or ~/.local/state/orch; for root /var/lib/orch" doc:"Folder of everything that must survive a restart: the embedded database, the plugin store, generated passwords."`
+	RuntimeDir  string          `toml:"runtime_dir" flag:"runtime-dir" path:"true" default:"$XDG_RUNTIME_DIR/orch or /tmp/orch-<uid>; for root /run/orch" doc:"Folder of the sockets. Must be short, 67 bytes at the most, since the path of a socket is limited to 107."`
+	Listen      string          `toml:"listen" flag:"listen" check:"listen" doc:"Address of the HTTP endpoints (health, metrics, status page). One that other machines reach needs 'tls' and 'http_token'. Port 0 takes a free one; empty turns them off."`
+	TLS         ServerTLS       `toml:"tls" doc:"TLS of the HTTP endpoints."`
+	Token       Secret          `toml:"http_token" doc:"When set, whoever enters it on the status page may start and stop services and roll plugins back; without it the page is read-only. Where 'listen' is not a loopback address, the page and the metrics (as a bearer token) ask everybody for it. As 'env:NAME' or 'file:/path'."`
+	OTLP        string          `toml:"otlp_endpoint" check:"url" doc:"Base URL of an OTLP/HTTP receiver, such as 'http://localhost:4318', that gets the metrics of this host every 15 s, and the traces of its workflows, activities and plugins. Empty: none."`
+	Traces      int             `toml:"trace_percent" min:"0" max:"100" doc:"How many of the traces that begin on this host are kept, in percent. 0: none."`
+	Links       map[string]Link `toml:"links" doc:"Links on the status page, such as [host.links.Grafana]."`
+	LogLevel    string          `toml:"log_level" flag:"log-level" oneof:"debug info warn error" doc:"The least important lines to log."`
+	LogFormat   string          `toml:"log_format" flag:"log-format" oneof:"auto text json" doc:"How log lines look. 'auto' is text on a terminal and JSON elsewhere."`
+	Pipelines   string          `toml:"pipelines_dir" path:"true" default:"pipelines, beside orch.toml; without a file, in the state folder" doc:"Folder with declared pipelines: each <name>.yaml is the workflow type 'pipeline/<name>'."`
+	StopGrace   Duration        `toml:"stop_grace" flag:"stop-grace" min:"0s" doc:"How long running activities may go on when the host is asked to stop."`
 }
 
 // ServerTLS is the server side of TLS. A renewed certificate is taken up without a restart.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +19,8 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+
+	"github.com/orch-host/orch/hostcore/executor"
 )
 
 // ledgerPipeline is three steps that each write a line into the ledger.
@@ -147,6 +151,19 @@ placement = "quantum"
 		t.Errorf("status of all: %v", o)
 	}
 
+	o = a.expect(0, "hosts", "--json")
+	var listed []executor.HostState
+	if err := json.Unmarshal([]byte(o.stdout), &listed); err != nil || len(listed) != 2 || listed[0].Name != "a" || listed[1].Name != "b" || !listed[0].Here || !listed[1].Here ||
+		!slices.Equal(listed[1].Labels, []string{"gpu"}) || listed[0].Seen.IsZero() {
+		t.Errorf("hosts: %v %+v", o, listed)
+	}
+	if o := a.expect(1, "hosts", "forget", "b"); !strings.Contains(o.stderr, "stop it first") {
+		t.Errorf("forget a host that runs: %v", o)
+	}
+	if o := a.expect(1, "hosts", "forget", "c"); !strings.Contains(o.stderr, `no host "c"`) {
+		t.Errorf("forget an unknown host: %v", o)
+	}
+
 	a.expect(0, "start", service("all"))
 	a.eventually("it runs on both", func() error {
 		if o := a.host("status", "--json", service("all")); strings.Count(o.stdout, `"running"`) < 3 {
@@ -163,6 +180,48 @@ placement = "quantum"
 		}
 		return nil
 	})
+}
+
+// TestARunForAllHostsWaitsForOneThatIsAwayThoughTheServerHasForgottenIt has the
+// server restarted while a host is away, so that nobody but the list of hosts
+// knows of it.
+func TestARunForAllHostsWaitsForOneThatIsAwayThoughTheServerHasForgottenIt(t *testing.T) {
+	temporal, _ := temporalOnly(t)
+	h := newHosts(t, temporal.port, `
+[services.{p}-all]
+pipeline = "ledger"
+placement = "all"
+`, "a", "b")
+	a, b := h.all[0], h.all[1]
+	a.start()
+	second := b.start()
+	service := h.prefix + "-all"
+	a.expect(0, "start", "--wait", service)
+	second.kill(t)
+	killProcess(t, temporal.info().Temporal.Pid)
+	temporal.eventually("the server is back", func() error {
+		if o := a.host("hosts", "--json"); o.code != 0 || strings.Count(o.stdout, `"here": true`) != 1 {
+			return errors.New(o.String())
+		}
+		return nil
+	})
+	a.expect(0, "start", service)
+	a.eventually("it waits for host b", func() error {
+		if o := a.host("status", "--json", service); !strings.Contains(o.stdout, `"on b"`) {
+			return errors.New(o.stdout)
+		}
+		return nil
+	})
+	b.start()
+	a.eventually("it ends on both", func() error {
+		if o := a.host("status", "--json", service); !strings.Contains(o.stdout, `"completed"`) || !strings.Contains(o.stdout, "run/1 on b, run/3 on b") {
+			return errors.New(o.String())
+		}
+		return nil
+	})
+	if lines := len(h.lines(t)); lines != 12 {
+		t.Errorf("%d side effects, want 3 on each host, twice", lines)
+	}
 }
 
 func TestHostsAreUpgradedOneAfterTheOtherWithoutAFailedActivity(t *testing.T) {

@@ -118,7 +118,7 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 		h.supervisor.Start(gctx) // what fails is in its status
 		return nil
 	})
-	g.Go(func() error { return h.openTemporal(gctx) })
+	g.Go(func() error { return h.openTemporal(gctx, running) })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
@@ -209,8 +209,8 @@ func origin(address string) string {
 }
 
 // openTemporal reaches the server, starting it first in embedded mode, and
-// opens the queues.
-func (h *Host) openTemporal(ctx context.Context) error {
+// opens the queues. What goes on afterwards does so until running ends.
+func (h *Host) openTemporal(ctx, running context.Context) error {
 	t := h.cfg.Temporal
 	if t.Mode == config.ModeEmbedded {
 		if err := h.startEmbedded(ctx); err != nil {
@@ -225,6 +225,9 @@ func (h *Host) openTemporal(ctx context.Context) error {
 	h.mu.Lock()
 	h.clients = clients
 	h.mu.Unlock()
+	if err := h.enterRosters(ctx, running); err != nil {
+		return err
+	}
 	if err := h.openQueues(ctx); err != nil {
 		return err
 	}

@@ -2,15 +2,13 @@ package hostcore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strings"
-
-	"go.temporal.io/sdk/client"
 
 	"github.com/orch-host/orch/config"
-	"github.com/orch-host/orch/hostcore/executor"
+	"github.com/orch-host/orch/hostcore/roster"
 	"github.com/orch-host/orch/hostcore/workflows"
 )
 
@@ -35,12 +33,10 @@ func (h *Host) placed(s config.Service) string {
 
 // placement is where the activities of a service run. It is in force for services
 // of any host too: their runs that began under another placement go on.
-func (h *Host) placement(s config.Service, c client.Client) workflows.Placement {
+func (h *Host) placement(s config.Service) workflows.Placement {
 	p := workflows.Placement{
-		All: s.Placement == config.PlacementAll,
-		Hosts: func(ctx context.Context) ([]string, error) {
-			return hostsOf(ctx, c, s)
-		},
+		All:   s.Placement == config.PlacementAll,
+		Hosts: func(ctx context.Context) ([]string, error) { return h.Executor().HostsOf(ctx, s) },
 	}
 	if s.Placement != config.PlacementAny && !p.All {
 		p.Target = s.Placement
@@ -48,22 +44,45 @@ func (h *Host) placement(s config.Service, c client.Client) workflows.Placement 
 	return p
 }
 
-// hostsOf are the names of the hosts that have polled the service's queue lately,
-// sorted.
-func hostsOf(ctx context.Context, c client.Client, s config.Service) ([]string, error) {
-	identities, err := executor.Pollers(ctx, c, s.Namespace, s.TaskQueue)
-	if err != nil {
-		return nil, err
-	}
-	var hosts []string
-	for _, identity := range identities {
-		if name, pid, ok := strings.Cut(identity, "/"); ok && pid != "" {
-			hosts = append(hosts, name)
+// enterRosters puts the host on the list of hosts of every namespace in which it
+// takes activities that belong to certain hosts, and keeps it there until running
+// ends; where it no longer takes any, it takes itself off. What fails is said and
+// tried again: the work does not wait for it.
+func (h *Host) enterRosters(ctx, running context.Context) error {
+	queues := map[string][]string{}
+	for _, s := range h.cfg.Services {
+		mine := queues[s.Namespace]
+		if h.placed(s) != "" {
+			mine = append(mine, s.TaskQueue)
 		}
+		queues[s.Namespace] = mine
 	}
-	if len(hosts) == 0 {
-		return nil, fmt.Errorf("no host polls task queue %s", s.TaskQueue)
+	for namespace, queues := range queues {
+		c, err := h.clients.For(namespace)
+		if err != nil {
+			return err
+		}
+		r := roster.Roster{Client: c, Namespace: namespace, Decode: h.clients.Decode}
+		told := func(err error) {
+			part := "hosts of " + namespace
+			h.note(part, "")
+			if err != nil {
+				h.note(part, err.Error())
+				h.o.Logger.Warn("the list of hosts is not right; runs for all hosts may miss this one, or wait for it in vain", "error", err)
+			}
+		}
+		if len(queues) == 0 {
+			var absent *roster.UnknownError
+			if err := r.Forget(ctx, h.cfg.Host.Name); err != nil && !errors.As(err, &absent) {
+				told(err)
+			}
+			continue
+		}
+		slices.Sort(queues)
+		entry := roster.Entry{Name: h.cfg.Host.Name, Labels: h.cfg.Host.Labels, Queues: queues, Version: h.o.Version}
+		err = r.Enter(ctx, entry, h.cfg.Host.ForgetAfter)
+		told(err)
+		h.watching.Go(func() { r.Keep(running, entry, h.cfg.Host.ForgetAfter, err, told) })
 	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts), nil
+	return nil
 }

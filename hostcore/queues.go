@@ -53,7 +53,7 @@ func (h *Host) openQueues(ctx context.Context) error {
 			}
 			queue.TaskQueue = s.TaskQueue
 		}
-		placement := h.placement(s, c)
+		placement := h.placement(s)
 		queue.Interceptors = []interceptor.WorkerInterceptor{placement.Interceptor()}
 		queue.Register = func(r worker.Registry) {
 			h.register(r)

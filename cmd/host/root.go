@@ -42,7 +42,7 @@ Without a command it runs the host in the foreground.`,
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(a.runCommand(), a.startCommand(), a.stopCommand(), a.statusCommand(), a.servicesCommand(),
-		a.pluginCommand(), a.activityCommand(), a.logsCommand(), a.configCommand(), a.infraCommand(), a.versionCommand())
+		a.pluginCommand(), a.activityCommand(), a.hostsCommand(), a.logsCommand(), a.configCommand(), a.infraCommand(), a.versionCommand())
 	return root
 }
 

@@ -4,6 +4,7 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
@@ -194,6 +196,11 @@ func (c *Clients) Message(f *failurepb.Failure) string {
 	f = proto.CloneOf(f)
 	converter.DecodeCommonFailureAttributes(c.options.DataConverter, f)
 	return f.GetMessage()
+}
+
+// Decode reads a value that one of these clients has written.
+func (c *Clients) Decode(p *commonpb.Payload, into any) error {
+	return cmp.Or(c.options.DataConverter, converter.GetDefaultDataConverter()).FromPayload(p, into)
 }
 
 // Close ends all clients.

@@ -8,11 +8,10 @@ import (
 	"strings"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
-	taskqueuepb "go.temporal.io/api/taskqueue/v1"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -21,9 +20,6 @@ import (
 )
 
 const (
-	// pollerFresh is how old a poller may be to count: an idle one polls again
-	// at least once a minute.
-	pollerFresh = 70 * time.Second
 	// stopReason is what the original system wrote, and what people search for.
 	stopReason = "manual stop"
 	// searchAttribute finds the executions of one service.
@@ -42,6 +38,8 @@ type Clients interface {
 	Address() string
 	// Message is what a stored failure says, decrypted where it has to be.
 	Message(*failurepb.Failure) string
+	// Decode reads a value that one of the clients has written.
+	Decode(*commonpb.Payload, any) error
 }
 
 // New makes an executor over the clients of one Temporal server.
@@ -115,12 +113,17 @@ type NotPolledError struct {
 	Service, TaskQueue, Namespace, Address string
 	Activities                             bool // workflows may be polled; activities are not
 	Placement                              string
+	Known                                  []string // hosts that are on the roster, with their labels
 }
 
 func (e *NotPolledError) Error() string {
 	if e.Placement != "" {
-		return fmt.Sprintf("no host with the name or label %q takes activities of %s now (task queue %s, namespace %s at %s), and its placement asks for one: start it, see whether its plugins are ready (host plugin list), or change services.%s.placement",
-			e.Placement, e.Service, e.TaskQueue, e.Namespace, e.Address, e.Service)
+		known := "no host has been seen lately"
+		if len(e.Known) > 0 {
+			known = "hosts seen lately: " + strings.Join(e.Known, ", ")
+		}
+		return fmt.Sprintf("no host with the name or label %q takes activities of %s now (task queue %s, namespace %s at %s; %s), and its placement asks for one: start it, see whether its plugins are ready (host plugin list), or change services.%s.placement",
+			e.Placement, e.Service, e.TaskQueue, e.Namespace, e.Address, known, e.Service)
 	}
 	if e.Activities {
 		return fmt.Sprintf("no host takes activities from task queue %s (namespace %s at %s) now: a plugin that its service needs is missing or not ready; see host plugin list and the queues in host status --json",
@@ -231,30 +234,13 @@ func (e *Executor) placed(ctx context.Context, c client.Client, s config.Service
 	var none *NotPolledError
 	if errors.As(err, &none) {
 		none.Placement = s.Placement
-	}
-	return err
-}
-
-// Pollers are the identities of those that have polled a queue for workflows
-// lately.
-func Pollers(ctx context.Context, c client.Client, namespace, taskQueue string) ([]string, error) {
-	return pollers(ctx, c, namespace, taskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
-}
-
-func pollers(ctx context.Context, c client.Client, namespace, taskQueue string, kind enumspb.TaskQueueType) ([]string, error) {
-	d, err := c.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
-		Namespace: namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: taskQueue}, TaskQueueType: kind,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("who polls task queue %s: %w", taskQueue, err)
-	}
-	var found []string
-	for _, p := range d.GetPollers() {
-		if time.Since(p.GetLastAccessTime().AsTime()) < pollerFresh {
-			found = append(found, p.GetIdentity())
+		if known, err := e.roster(c, s.Namespace).List(ctx); err == nil { // it only makes the refusal clearer
+			for _, h := range known {
+				none.Known = append(none.Known, strings.TrimSpace(h.Name+" "+strings.Join(h.Labels, " ")))
+			}
 		}
 	}
-	return found, nil
+	return err
 }
 
 // Failed says whether a result text tells of a failure.

@@ -32,7 +32,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server is a Temporal server with one execution at the most.
 type server struct {
 	client.Client
-	polled time.Time // when a worker polled last
+	polled  time.Time // when a worker polled last
+	pollers []string  // their identities
+	listed  []*workflowpb.WorkflowExecutionInfo
 
 	mu        sync.Mutex
 	state     enumspb.WorkflowExecutionStatus // UNSPECIFIED: there is no execution; guarded by mu once something runs beside the test
@@ -45,9 +47,12 @@ type server struct {
 	terminate string
 }
 
-func (s *server) For(string) (client.Client, error)                      { return s, nil }
-func (s *server) Address() string                                        { return "here:7233" }
-func (s *server) Message(f *failurepb.Failure) string                    { return f.GetMessage() }
+func (s *server) For(string) (client.Client, error)   { return s, nil }
+func (s *server) Address() string                     { return "here:7233" }
+func (s *server) Message(f *failurepb.Failure) string { return f.GetMessage() }
+func (s *server) Decode(p *commonpb.Payload, into any) error {
+	return converter.GetDefaultDataConverter().FromPayload(p, into)
+}
 func (s *server) WorkflowService() workflowservice.WorkflowServiceClient { return &service{server: s} }
 
 func (s *server) status() enumspb.WorkflowExecutionStatus {
@@ -72,6 +77,9 @@ func (s *service) DescribeTaskQueue(context.Context, *workflowservice.DescribeTa
 	r := &workflowservice.DescribeTaskQueueResponse{}
 	if at := s.server.polled; !at.IsZero() {
 		r.Pollers = []*taskqueuepb.PollerInfo{{LastAccessTime: timestamppb.New(at)}}
+		for _, identity := range s.server.pollers {
+			r.Pollers = append(r.Pollers, &taskqueuepb.PollerInfo{LastAccessTime: timestamppb.New(at), Identity: identity})
+		}
 	}
 	return r, nil
 }
@@ -92,6 +100,10 @@ func (s *server) DescribeWorkflowExecution(context.Context, string, string) (*wo
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
 		Status: state, Execution: &commonpb.WorkflowExecution{RunId: "run-1"}, Type: &commonpb.WorkflowType{Name: "W"}, StartTime: timestamppb.New(time.Unix(1_700_000_000, 0)),
 	}}, nil
+}
+
+func (s *server) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	return &workflowservice.ListWorkflowExecutionsResponse{Executions: s.listed}, nil
 }
 
 func (s *server) GetWorkflow(context.Context, string, string) client.WorkflowRun {

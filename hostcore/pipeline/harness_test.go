@@ -30,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	stopServer()
+	server.Stop()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1

@@ -23,11 +23,15 @@ import (
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/orch-host/orch/hostcore/embedded/embeddedtest"
 	"github.com/orch-host/orch/hostcore/progress"
 )
 
 // record makes the tests that run on a server write the histories they leave into testdata.
 var record = flag.Bool("record", false, "write histories into testdata")
+
+// server is that of this package's tests.
+var server embeddedtest.Server
 
 // stage is a server with one worker on a queue of its own. The server's address comes from ORCH_TEMPORAL.
 type stage struct {
@@ -39,7 +43,7 @@ type stage struct {
 
 func newStage(t *testing.T, w *world) *stage {
 	t.Helper()
-	address := serverAddress(t)
+	address := server.Address(t, "../../bin/devserver")
 	c, err := client.Dial(client.Options{HostPort: address, Logger: silent()})
 	if err != nil {
 		t.Fatalf("connect to Temporal at %s: %v", address, err)

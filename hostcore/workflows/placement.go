@@ -3,6 +3,7 @@ package workflows
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,13 +23,15 @@ const (
 	// placedWait is how long an activity that belongs to one host, or to hosts with
 	// one label, waits for such a host to take it.
 	placedWait = 10 * time.Minute
-	// fanOutChange marks the histories of runs that fan out.
+	// fanOutChange marks the histories of runs that fan out, with the way in which
+	// they find the hosts.
 	fanOutChange = "orch-all-hosts"
+	// seenHosts was the first way: to look five times, two seconds apart, who polls.
+	seenHosts = 1
+	// knownHosts asks once, the list of hosts.
+	knownHosts = 2
 	// hostsActivity is the local activity that lists the hosts.
 	hostsActivity = "orch_hosts"
-	// hostLooks times, hostLookEvery apart, a run for all hosts looks for them.
-	hostLooks     = 5
-	hostLookEvery = 2 * time.Second
 )
 
 // PlacedQueue is the task queue of the activities of a service that belong to the
@@ -90,8 +93,10 @@ func (r *placedRun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.Execut
 	r.target = r.placement.Target
 	if host := hostOf(ctx); host != "" {
 		r.target = host
-	} else if hasActivities(workflow.GetInfo(ctx).WorkflowType.Name) && r.fansOut(ctx) {
-		return r.fanOut(ctx, in.Args)
+	} else if hasActivities(workflow.GetInfo(ctx).WorkflowType.Name) {
+		if way := r.fansOut(ctx); way != workflow.DefaultVersion {
+			return r.fanOut(ctx, way, in.Args)
+		}
 	}
 	return r.Next.ExecuteWorkflow(ctx, in)
 }
@@ -119,12 +124,13 @@ func hasActivities(workflowType string) bool {
 	return i < 0 || len(All()[i].Activities) > 0
 }
 
-// fansOut decides it once: the history tells later.
-func (r *placedRun) fansOut(ctx workflow.Context) bool {
+// fansOut decides once whether the run does, and how it finds the hosts: the
+// history tells later.
+func (r *placedRun) fansOut(ctx workflow.Context) workflow.Version {
 	if !r.placement.All && !workflow.IsReplaying(ctx) {
-		return false
+		return workflow.DefaultVersion
 	}
-	return workflow.GetVersion(ctx, fanOutChange, workflow.DefaultVersion, 1) == 1
+	return workflow.GetVersion(ctx, fanOutChange, workflow.DefaultVersion, knownHosts)
 }
 
 // placedCalls sends the activities where they belong.
@@ -145,11 +151,11 @@ func (c *placedCalls) ExecuteActivity(ctx workflow.Context, activityType string,
 }
 
 // fanOut runs the workflow on every host and gathers the results.
-func (r *placedRun) fanOut(ctx workflow.Context, given []any) (any, error) {
+func (r *placedRun) fanOut(ctx workflow.Context, way workflow.Version, given []any) (any, error) {
 	info := workflow.GetInfo(ctx)
 	name := info.WorkflowType.Name
 	recorder := progress.Record(ctx, name, nil)
-	result, err := r.onAll(ctx, recorder, given)
+	result, err := onAll(ctx, recorder, way, given)
 	err = settle(ctx, err)
 	end := endOf(err)
 	if text, ok := result.(string); ok && err == nil {
@@ -162,13 +168,13 @@ func (r *placedRun) fanOut(ctx workflow.Context, given []any) (any, error) {
 	return result, err
 }
 
-func (r *placedRun) onAll(ctx workflow.Context, recorder *progress.Recorder, given []any) (any, error) {
+func onAll(ctx workflow.Context, recorder *progress.Recorder, way workflow.Version, given []any) (any, error) {
 	args, err := rawArguments(given)
 	if err != nil {
 		return nil, temporal.NewNonRetryableApplicationError("the arguments cannot be decoded: "+err.Error(), "InvalidParams", err)
 	}
 	finish := recorder.Start("find the hosts")
-	hosts, err := findHosts(ctx)
+	hosts, err := findHosts(ctx, way)
 	finish(endOf(settle(ctx, err)))
 	if err != nil {
 		return nil, err
@@ -195,14 +201,19 @@ func (r *placedRun) onAll(ctx workflow.Context, recorder *progress.Recorder, giv
 	return gather(hosts, results, errs)
 }
 
-// findHosts looks several times: a server that was restarted just now has yet to
-// hear from every host.
-func findHosts(ctx workflow.Context) ([]string, error) {
-	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: 5 * time.Second, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 5}})
+// findHosts asks for as long as an activity would wait for its host.
+func findHosts(ctx workflow.Context, way workflow.Version) ([]string, error) {
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: 10 * time.Second, ScheduleToCloseTimeout: placedWait, RetryPolicy: &temporal.RetryPolicy{MaximumInterval: 10 * time.Second},
+	})
+	looks := 1
+	if way == seenHosts {
+		looks = 5
+	}
 	var hosts []string
-	for look := range hostLooks {
+	for look := range looks {
 		if look > 0 {
-			if err := workflow.Sleep(ctx, hostLookEvery); err != nil {
+			if err := workflow.Sleep(ctx, 2*time.Second); err != nil {
 				return nil, err
 			}
 		}
@@ -240,7 +251,11 @@ func gather(hosts []string, results map[string]any, errs map[string]error) (any,
 		text, isText := results[host].(string)
 		switch {
 		case errs[host] != nil:
-			failed = append(failed, "on host "+host+": "+message(errs[host]))
+			text := "on host " + host + ": " + message(errs[host])
+			if wasAway(errs[host]) {
+				text += fmt.Sprintf(" (start it, or, when it is gone for good: host hosts forget %s)", host)
+			}
+			failed = append(failed, text)
 		case isText && IsFailure(text):
 			answers = append(answers, strings.TrimPrefix(text, "Error: ")+" (on host "+host+")")
 		}
@@ -255,6 +270,12 @@ func gather(hosts []string, results map[string]any, errs map[string]error) (any,
 		return results[hosts[0]], nil
 	}
 	return results, nil
+}
+
+// wasAway tells that nobody took an activity of a host.
+func wasAway(err error) bool {
+	var timeout *temporal.TimeoutError
+	return errors.As(err, &timeout) && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START
 }
 
 // rawArguments are the arguments as they came, for a typed workflow or a dynamic

@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/orch-host/orch/hostcore/codec"
 	"github.com/orch-host/orch/hostcore/progress"
@@ -31,9 +33,6 @@ func runPlaced(t *testing.T, p Placement, fail string, prepare ...func(*testsuit
 	var suite testsuite.WorkflowTestSuite
 	env = suite.NewTestWorkflowEnvironment()
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{p.Interceptor()}})
-	for _, f := range prepare {
-		f(env)
-	}
 	Register(env, Options{})
 	p.Register(env)
 	var mu sync.Mutex
@@ -48,6 +47,9 @@ func runPlaced(t *testing.T, p Placement, fail string, prepare ...func(*testsuit
 			}
 			return "created", nil
 		}, activity.RegisterOptions{Name: name})
+	}
+	for _, f := range prepare {
+		f(env)
 	}
 	env.ExecuteWorkflow("DatabasePipelineWorkflow", "kg")
 	slices.SortStableFunc(calls, func(a, b placedCall) int { return strings.Compare(a.queue, b.queue) })
@@ -115,16 +117,40 @@ func TestOneHostThatFailsFailsTheRunAndIsNamed(t *testing.T) {
 	}
 }
 
-func TestAHostThatOnlyALaterLookFindsIsNotLeftOut(t *testing.T) {
+func TestARunOfBeforeTheListOfHostsLooksAsItDidThen(t *testing.T) {
 	looks := 0
-	_, calls := runPlaced(t, Placement{All: true, Hosts: func(context.Context) ([]string, error) {
+	hosts := func(context.Context) ([]string, error) {
 		if looks++; looks < 3 {
 			return []string{"b"}, nil
 		}
 		return []string{"a", "b"}, nil
+	}
+	_, calls := runPlaced(t, Placement{All: true, Hosts: hosts}, "", func(env *testsuite.TestWorkflowEnvironment) {
+		env.OnGetVersion(fanOutChange, workflow.DefaultVersion, workflow.Version(knownHosts)).Return(workflow.Version(seenHosts))
+	})
+	if len(calls) != 4 || looks != 5 {
+		t.Errorf("%d looks, %v", looks, calls)
+	}
+}
+
+func TestTheListOfHostsIsAskedUntilItAnswers(t *testing.T) {
+	asked := 0
+	_, calls := runPlaced(t, Placement{All: true, Hosts: func(context.Context) ([]string, error) {
+		if asked++; asked < 9 {
+			return nil, errors.New("the server does not answer")
+		}
+		return []string{"a", "b"}, nil
 	}}, "")
-	if len(calls) != 4 {
-		t.Errorf("%v", calls)
+	if len(calls) != 4 || asked != 9 {
+		t.Errorf("asked %d times, %v", asked, calls)
+	}
+}
+
+func TestAHostThatDidNotComeIsNamedWithTheWayToForgetIt(t *testing.T) {
+	away := temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
+	_, err := gather([]string{"a", "b"}, map[string]any{"a": "done"}, map[string]error{"b": away})
+	if err == nil || !strings.Contains(err.Error(), "host hosts forget b") {
+		t.Errorf("%v", err)
 	}
 }
 
