@@ -108,7 +108,7 @@ func (p pageHost) ask(ctx context.Context, activity string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	start := &pluginv1.Start{Activity: activity, Info: &pluginv1.Info{Attempt: 1, Service: "status page"}}
-	out, err := route.Instance.Execute(ctx, ctx, start, func() pluginv1.Cancel_Reason { return pluginv1.Cancel_TIMEOUT }, 0, unheard{})
+	out, err := route.Instance.Execute(ctx, ctx, start, func() (pluginv1.Cancel_Reason, time.Duration) { return pluginv1.Cancel_TIMEOUT, 0 }, unheard{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", activity, err)
 	}

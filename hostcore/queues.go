@@ -30,8 +30,8 @@ type service struct {
 func (h *Host) openQueues(ctx context.Context) error {
 	b := bridge.New(bridge.Options{
 		Router: h.router, Board: h.board, Logger: h.o.Logger, Expected: h.expected, Grace: h.cfg.Plugins.Grace,
-		Metrics: h.telemetry.bridge,
-		Limit:   func(group string) int { return h.cfg.Plugins.Groups[group].MaxConcurrent },
+		Metrics: h.telemetry.bridge, Lease: h.clients.Lease,
+		Limit: func(group string) int { return h.cfg.Plugins.Groups[group].MaxConcurrent },
 	})
 	for _, name := range slices.Sorted(maps.Keys(h.cfg.Services)) {
 		s := h.cfg.Services[name]

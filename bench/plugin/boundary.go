@@ -43,7 +43,7 @@ func roundTrips(ctx context.Context, route router.Route, bytes int) ([]float64, 
 		began := time.Now()
 		_, err := route.Instance.Execute(ctx, ctx, &pluginv1.Start{Activity: pluginActivity, Input: input,
 			Info: &pluginv1.Info{HeartbeatTimeout: durationpb.New(30 * time.Second)}},
-			func() pluginv1.Cancel_Reason { return pluginv1.Cancel_REQUESTED }, time.Second, discard{})
+			func() (pluginv1.Cancel_Reason, time.Duration) { return pluginv1.Cancel_REQUESTED, time.Second }, discard{})
 		if err != nil {
 			return nil, err
 		}

@@ -126,14 +126,14 @@ func (r *pluginRunner) attempt(ctx context.Context, a *app, i *plugin.Instance, 
 	defer cut()
 	soft, stop := context.WithTimeout(ctx, r.timeout)
 	defer stop()
-	reason := func() pluginv1.Cancel_Reason {
+	why := func() (pluginv1.Cancel_Reason, time.Duration) {
 		if ctx.Err() != nil {
-			return pluginv1.Cancel_REQUESTED
+			return pluginv1.Cancel_REQUESTED, r.grace
 		}
-		return pluginv1.Cancel_TIMEOUT
+		return pluginv1.Cancel_TIMEOUT, r.grace
 	}
 	began := time.Now()
-	result, err := i.Execute(hard, soft, start, reason, r.grace, &shownEvents{w: os.Stderr})
+	result, err := i.Execute(hard, soft, start, why, &shownEvents{w: os.Stderr})
 	out := ranActivity{Plugin: i.Manifest.GetName(), Version: i.Manifest.GetVersion(), Activity: activity, TookMS: time.Since(began).Milliseconds()}
 	var failure *plugin.FailureError
 	switch {

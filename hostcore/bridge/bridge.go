@@ -36,6 +36,10 @@ type Options struct {
 	AwaitRoute time.Duration
 	// Grace is how long a cancelled attempt may clean up. Default 10 s.
 	Grace time.Duration
+	// Lease tells, by the task token of an attempt, when the server gives it to
+	// somebody else because it has not heard from this host for the heartbeat
+	// timeout; ok is false when it expects no heartbeats. Nil: never.
+	Lease func(token []byte) (end time.Time, timeout time.Duration, ok bool)
 }
 
 // Bridge hands activity attempts to plugins.
@@ -57,6 +61,9 @@ func New(o Options) *Bridge {
 	}
 	if o.Limit == nil {
 		o.Limit = func(string) int { return 0 }
+	}
+	if o.Lease == nil {
+		o.Lease = func([]byte) (time.Time, time.Duration, bool) { return time.Time{}, 0, false }
 	}
 	if o.Board == nil {
 		o.Board = NewBoard()
@@ -118,8 +125,15 @@ func (b *Bridge) attempt(ctx context.Context, a *attempt, finish time.Duration, 
 		start.Info.Remaining = durationpb.New(time.Until(info.Deadline))
 	}
 	soft, stop := softContext(ctx, finish)
-	defer stop()
-	result, err := a.instance.Execute(context.WithoutCancel(ctx), soft, start, func() pluginv1.Cancel_Reason { return cancelReason(ctx) }, b.o.Grace, a)
+	defer stop(nil)
+	go b.watchLease(soft, info.TaskToken, stop)
+	why := func() (pluginv1.Cancel_Reason, time.Duration) {
+		if lost := lostLease(soft); lost != nil {
+			return pluginv1.Cancel_TIMEOUT, min(b.o.Grace, time.Until(lost.end))
+		}
+		return cancelReason(ctx), b.o.Grace
+	}
+	result, err := a.instance.Execute(context.WithoutCancel(ctx), soft, start, why, a)
 	if err != nil {
 		a.lastBeat()
 		return nil, a.verdict(ctx, soft, err)
@@ -149,8 +163,8 @@ func cancelWhenStopping(ctx context.Context, cancel context.CancelFunc) {
 
 // softContext ends when the attempt should clean up: it was cancelled, its time
 // is over, or the worker has been stopping for as long as finish.
-func softContext(ctx context.Context, finish time.Duration) (context.Context, context.CancelFunc) {
-	soft, cancel := context.WithCancel(ctx)
+func softContext(ctx context.Context, finish time.Duration) (context.Context, context.CancelCauseFunc) {
+	soft, cancel := context.WithCancelCause(ctx)
 	stopping := activity.GetWorkerStopChannel(ctx)
 	go func() {
 		select {
@@ -162,7 +176,7 @@ func softContext(ctx context.Context, finish time.Duration) (context.Context, co
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			cancel()
+			cancel(nil)
 		case <-soft.Done():
 		}
 	}()

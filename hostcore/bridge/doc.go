@@ -13,7 +13,10 @@
 //     applied by the SDK's data converter and nowhere else.
 //  4. Heartbeats of the plugin are recorded with its latest details; their
 //     answers bring cancellation back, which the plugin gets as a soft cancel.
-//  5. The verdict is the result, the plugin's failure, or the reason why none
+//  5. While Temporal cannot be reached the attempt goes on, until the server would
+//     give it to somebody else: shortly before, it is cancelled, so that no two
+//     hosts do the same work.
+//  6. The verdict is the result, the plugin's failure, or the reason why none
 //     came. The host never sends an attempt twice: what may have run is failed
 //     and left to the workflow's retry policy.
 package bridge

@@ -18,6 +18,7 @@ const (
 	typeCrashed     = "PluginCrashed"     // the process went away under the attempt
 	typeWorkerStop  = "WorkerStopping"    // the host shut down before the attempt was done
 	typeDrained     = "PluginDrained"     // the plugin was replaced and the drain time was over
+	typeLost        = "ContactLost"       // the server had not heard from this host for the heartbeat timeout
 	typeWire        = "PluginProtocol"    // the plugin broke the wire contract
 	typeTooLarge    = "ResultTooLarge"    // over the limit of the wire
 	typeUndecodable = "InvalidInput"      // the arguments cannot be decoded (wrong codec key)
@@ -60,6 +61,9 @@ func tooLarge(activity string, bytes int) error {
 // canceled tells a cancellation that Temporal asked for from one of our own
 // making, which is a failed attempt that may be made again.
 func (a *attempt) canceled(ctx, soft context.Context, message string) error {
+	if lost := lostLease(soft); lost != nil {
+		return temporal.NewApplicationError(lost.Error()+": "+message, typeLost)
+	}
 	if ctx.Err() != nil && cancelReason(ctx) != pluginv1.Cancel_WORKER_STOP {
 		return temporal.NewCanceledError(message)
 	}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +19,7 @@ type Metrics struct {
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		attempts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "orch_activity_attempt_seconds", Help: "How long attempts ran in their plugin, by how they ended: ok, failed, canceled, crashed (the plugin went away), interrupted (by a swap or the end of the host).",
+			Name: "orch_activity_attempt_seconds", Help: "How long attempts ran in their plugin, by how they ended: ok, failed, canceled, crashed (the plugin went away), interrupted (by a swap, the end of the host, or Temporal being away for too long).",
 			Buckets: []float64{.005, .02, .1, .5, 2, 10, 60, 300, 1800},
 		}, []string{"service", "activity", "plugin", "outcome"}),
 		seats: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -54,7 +55,7 @@ func outcome(err error) string {
 		return "canceled"
 	case errors.As(err, &application) && application.Type() == typeCrashed:
 		return "crashed"
-	case errors.As(err, &application) && (application.Type() == typeDrained || application.Type() == typeWorkerStop):
+	case errors.As(err, &application) && slices.Contains([]string{typeDrained, typeWorkerStop, typeLost}, application.Type()):
 		return "interrupted"
 	}
 	return "failed"

@@ -23,6 +23,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/orch-host/orch/config"
@@ -34,6 +35,7 @@ const dialTimeout = 5 * time.Second
 // Clients holds one client per namespace over one connection.
 type Clients struct {
 	options client.Options
+	leases  *leases
 	mu      sync.Mutex
 	base    client.Client
 	open    map[string]client.Client
@@ -83,13 +85,19 @@ func Dial(ctx context.Context, cfg config.Temporal, set func(path string) bool, 
 	}
 	o.Logger = sdklog.NewStructuredLogger(logger)
 	o.MetricsHandler, o.Interceptors = t.Metrics, t.Interceptors
+	// A connection that has died in silence is replaced before the attempts of
+	// this host are given to another one, 30 s; pings more often than every 10 s
+	// are refused by the server.
+	o.ConnectionOptions.KeepAliveTime, o.ConnectionOptions.KeepAliveTimeout = 12*time.Second, 8*time.Second
+	held := newLeases()
+	o.ConnectionOptions.DialOptions = append(o.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(held.intercept))
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	base, err := client.DialContext(ctx, o)
 	if err != nil {
 		return nil, &UnreachableError{Address: o.HostPort, Embedded: cfg.Mode == config.ModeEmbedded, Err: err}
 	}
-	return &Clients{options: o, base: base, open: map[string]client.Client{o.Namespace: base}}, nil
+	return &Clients{options: o, leases: held, base: base, open: map[string]client.Client{o.Namespace: base}}, nil
 }
 
 // Options are the client options for cfg; set says which keys of orch.toml the
@@ -196,6 +204,13 @@ func (c *Clients) Message(f *failurepb.Failure) string {
 	f = proto.CloneOf(f)
 	converter.DecodeCommonFailureAttributes(c.options.DataConverter, f)
 	return f.GetMessage()
+}
+
+// Lease is when the server gives up an attempt, by its task token, that it does
+// not hear from, and the heartbeat timeout that this comes from. ok is false when
+// it expects no heartbeats.
+func (c *Clients) Lease(token []byte) (end time.Time, timeout time.Duration, ok bool) {
+	return c.leases.heartbeatEnd(token)
 }
 
 // Decode reads a value that one of these clients has written.

@@ -32,9 +32,9 @@ func (e *FailureError) Error() string { return e.GetMessage() }
 var ErrTooLarge = errors.New("the plugin's message is larger than 64 MiB")
 
 // Execute runs one attempt; the caller holds Acquire. When soft is done the
-// plugin is asked to give up, for the reason that reason tells, and the stream
-// is cut grace later or when ctx is done.
-func (i *Instance) Execute(ctx, soft context.Context, start *pluginv1.Start, reason func() pluginv1.Cancel_Reason, grace time.Duration, events Events) (*pluginv1.Result, error) {
+// plugin is asked to give up, for the reason that why tells, and the stream is
+// cut after the grace that it tells, or when ctx is done.
+func (i *Instance) Execute(ctx, soft context.Context, start *pluginv1.Start, why func() (pluginv1.Cancel_Reason, time.Duration), events Events) (*pluginv1.Result, error) {
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
 	stream, err := i.client.Execute(ctx)
@@ -45,20 +45,20 @@ func (i *Instance) Execute(ctx, soft context.Context, start *pluginv1.Start, rea
 		return nil, i.explain(err)
 	}
 	asked := make(chan struct{}, 1) // one Cancel is enough
-	giveUp := func(why pluginv1.Cancel_Reason, grace time.Duration) {
+	giveUp := func(reason pluginv1.Cancel_Reason, grace time.Duration) {
 		select {
 		case asked <- struct{}{}:
 		default:
 			return
 		}
-		msg := &pluginv1.Cancel{Reason: why, Grace: durationpb.New(grace)}
+		msg := &pluginv1.Cancel{Reason: reason, Grace: durationpb.New(grace)}
 		if stream.Send(&pluginv1.ExecuteRequest{Msg: &pluginv1.ExecuteRequest_Cancel{Cancel: msg}}) != nil {
 			return // the stream is over; Recv knows why
 		}
 		timer := time.AfterFunc(grace, cut)
 		context.AfterFunc(ctx, func() { timer.Stop() })
 	}
-	stopSoft := context.AfterFunc(soft, func() { giveUp(reason(), grace) })
+	stopSoft := context.AfterFunc(soft, func() { giveUp(why()) })
 	defer stopSoft()
 	stopDrain := context.AfterFunc(i.giveUp, func() {
 		i.mu.Lock()

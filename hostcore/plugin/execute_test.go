@@ -66,7 +66,7 @@ func (a *attempt) run(t *testing.T, cancelAfter time.Duration) (*pluginv1.Result
 	}
 	defer a.Release()
 	return a.Execute(t.Context(), soft, &pluginv1.Start{Activity: "x", Input: []*pluginv1.Payload{{Data: []byte("in")}}},
-		func() pluginv1.Cancel_Reason { return pluginv1.Cancel_REQUESTED }, 5*time.Second, &a.events)
+		func() (pluginv1.Cancel_Reason, time.Duration) { return pluginv1.Cancel_REQUESTED, 5 * time.Second }, &a.events)
 }
 
 func result(data string) *pluginv1.ExecuteEvent {

@@ -157,7 +157,7 @@ func FuzzFrames(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		never := context.Background()
-		got, err := i.Execute(ctx, never, &pluginv1.Start{Activity: "x"}, func() pluginv1.Cancel_Reason { return pluginv1.Cancel_REQUESTED }, time.Second, &countEvents{})
+		got, err := i.Execute(ctx, never, &pluginv1.Start{Activity: "x"}, func() (pluginv1.Cancel_Reason, time.Duration) { return pluginv1.Cancel_REQUESTED, time.Second }, &countEvents{})
 		if (got == nil) == (err == nil) {
 			t.Errorf("want a result or an error, got %v, %v", got, err)
 		}

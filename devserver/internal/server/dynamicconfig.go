@@ -26,6 +26,11 @@ func dynamicConfig() dynamicconfig.StaticClient {
 		// which then sleeps for one long poll (default 20 s).
 		dynamicconfig.HistoryLongPollExpirationInterval.Key(): time.Second,
 
+		// A host that is cut off says nothing: its polls would take tasks that it
+		// never gets, one attempt each, for a minute by default.
+		dynamicconfig.KeepAliveTime.Key():    10 * time.Second,
+		dynamicconfig.KeepAliveTimeout.Key(): 5 * time.Second,
+
 		// One partition: more forward tasks among themselves, ~100 ms each.
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
