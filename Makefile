@@ -50,6 +50,10 @@ infra: host ## build Temporal, its Web UI and PostgreSQL into images, and bring 
 	$(MAKE) -C images infra
 	$(BIN)/host infra up
 
+.PHONY: compose-v2
+compose-v2: ## build docker compose v2 for the tests of the stack, beside docker-compose 1.29
+	cd tools/compose && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/docker/compose/v2/internal.Version=v2" -o ../../$(BIN)/tools/docker/cli-plugins/docker-compose github.com/docker/compose/v2/cmd
+
 .PHONY: host-image
 host-image: build ## build the host and its plugins into the image orch/host:dev
 	$(MAKE) -C images host

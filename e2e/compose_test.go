@@ -22,8 +22,31 @@ func TestTemporalOnPostgreSQLByCompose(t *testing.T) {
 	if os.Getenv("ORCH_INFRA") == "" {
 		t.Skip("ORCH_INFRA is not set: the compose stack is not tried (make -C images infra, then ORCH_INFRA=1)")
 	}
+	t.Run("docker-compose", func(t *testing.T) {
+		if _, err := exec.LookPath("docker-compose"); err != nil {
+			t.Skip("docker-compose is not installed")
+		}
+		temporalByCompose(t, "DOCKER_CONFIG="+t.TempDir()) // where no plugin is
+	})
+	t.Run("docker compose", func(t *testing.T) {
+		environ := []string{}
+		if exec.Command("docker", "compose", "version").Run() != nil {
+			config, err := filepath.Abs(bin("tools", "docker"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(filepath.Join(config, "cli-plugins", "docker-compose")); err != nil {
+				t.Skip("docker compose is not installed: make compose-v2 builds it")
+			}
+			environ = append(environ, "DOCKER_CONFIG="+config)
+		}
+		temporalByCompose(t, environ...)
+	})
+}
+
+func temporalByCompose(t *testing.T, environ ...string) {
 	docker := engine(t)
-	stack := composeUp(t)
+	stack := composeUp(t, environ...)
 	prefix, port, ui, dir, run := stack.prefix, stack.port, stack.ui, stack.dir, stack.run
 	if out := run("docker", "exec", prefix+"temporal-postgresql", "psql", "-U", "temporal", "-d", "temporal", "-c", "SELECT 1;"); !strings.Contains(out, "(1 row)") {
 		t.Errorf("psql: %s", out)

@@ -289,10 +289,10 @@ type composed struct {
 }
 
 // composeUp brings up Temporal on PostgreSQL and takes it down after the test.
-func composeUp(t *testing.T) *composed {
+func composeUp(t *testing.T, environ ...string) *composed {
 	t.Helper()
 	s := &composed{prefix: unique() + "-", port: freePort(t), ui: freePort(t), dir: filepath.Join(t.TempDir(), "infra")}
-	env := append(os.Environ(), "PREFIX="+s.prefix, fmt.Sprintf("TEMPORAL_PORT=%d", s.port), fmt.Sprintf("UI_PORT=%d", s.ui))
+	env := append(append(os.Environ(), environ...), "PREFIX="+s.prefix, fmt.Sprintf("TEMPORAL_PORT=%d", s.port), fmt.Sprintf("UI_PORT=%d", s.ui))
 	s.run = func(name string, args ...string) string { t.Helper(); return runWith(t, env, name, args...) }
 	t.Cleanup(func() { s.run(bin("host"), "infra", "down", "--purge", "--dir", s.dir) })
 	if out := s.run(bin("host"), "infra", "up", "--dir", s.dir); !strings.Contains(out, fmt.Sprintf("address = \"127.0.0.1:%d\"", s.port)) {

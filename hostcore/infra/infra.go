@@ -186,6 +186,9 @@ func (s *Stack) checkImages(ctx context.Context) error {
 		if !ok || !strings.HasPrefix(image, "orch/") || slices.Contains(missing, image) {
 			continue
 		}
+		if len(s.profile) == 0 && image == s.setting("HOST_IMAGE", "orch/host:dev") {
+			continue // docker-compose 1.29 lists the services of other profiles too
+		}
 		if exec.CommandContext(ctx, "docker", "image", "inspect", image).Run() != nil {
 			missing = append(missing, image)
 		}
