@@ -12,6 +12,7 @@ import (
 // bringUp starts b beside whatever serves; settle gets the outcome.
 func (u *unit) bringUp(b plugin.Binary, restart bool) {
 	u.cancelBringUp()
+	u.retry.Stop() // else what serves by then would be started once more
 	ctx, cancel := context.WithTimeout(u.s.ctx, u.s.o.Limits.BringUp)
 	u.bringing, u.stopBring, u.restarting = &b, cancel, restart
 	u.attempt++

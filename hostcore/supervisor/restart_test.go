@@ -1,0 +1,45 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestAPluginThatServesIsNotStartedOnceMore(t *testing.T) {
+	tests := []struct {
+		name  string
+		mend  func(w *world)
+		serve string
+	}{
+		{"when the quarantine of the version before it ends", func(w *world) {
+			time.Sleep(time.Minute)
+			w.put(binary("a", "1.0.1", "x"))
+		}, "a-1.0.1"},
+		{"when the back-off of the version before it ends", func(w *world) {
+			time.Sleep(2 * time.Second)
+			w.put(binary("a", "1.0.1", "x"))
+		}, "a-1.0.1"},
+		{"when a reload by name has come before the end of the back-off", func(w *world) {
+			time.Sleep(2 * time.Second)
+			w.behave("a-1.0.0", conduct{})
+			w.Reload(context.Background(), "a")
+		}, "a-1.0.0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			play(t, func(t *testing.T, w *world) {
+				w.behave("a-1.0.0", conduct{launch: errors.New("no such library")})
+				w.put(binary("a", "1.0.0", "x"))
+				tt.mend(w)
+				w.status("a")
+				process, starts := w.process(tt.serve), w.count(tt.serve)
+				time.Sleep(20 * time.Minute)
+				if w.status("a"); w.count(tt.serve) != starts || !process.Running() {
+					t.Errorf("it was started %d times more", w.count(tt.serve)-starts)
+				}
+			})
+		})
+	}
+}
