@@ -16,7 +16,7 @@ func (u *unit) bringUp(b plugin.Binary, restart bool) {
 	ctx, cancel := context.WithTimeout(u.s.ctx, u.s.o.Limits.BringUp)
 	u.bringing, u.stopBring, u.restarting = &b, cancel, restart
 	u.attempt++
-	attempt := u.attempt
+	attempt, returning := u.attempt, u.returning
 	if u.active == nil {
 		u.update(func(s *Status) {
 			s.State, s.Version, s.Digest, s.Path, s.Group = Starting, b.Manifest.GetVersion(), b.Digest, b.Source, b.Manifest.GetGroup()
@@ -27,7 +27,7 @@ func (u *unit) bringUp(b plugin.Binary, restart bool) {
 		defer cancel()
 		i, err := u.s.o.Launcher.Launch(ctx, b)
 		if err == nil {
-			if err = u.compatible(i); err == nil {
+			if err = u.compatible(i, returning); err == nil {
 				err = u.s.o.Launcher.Configure(ctx, i)
 			}
 			if err != nil {
@@ -46,14 +46,15 @@ func (u *unit) bringUp(b plugin.Binary, restart bool) {
 }
 
 // compatible refuses a new version that breaks callers of the one that serves.
-func (u *unit) compatible(next *plugin.Instance) error {
+// Going back is not refused: an earlier version lacks what the later one added.
+func (u *unit) compatible(next *plugin.Instance, returning bool) error {
 	if next.Manifest.GetName() != u.name {
 		return fmt.Errorf("%s now calls itself %q instead of %q", next.Source, next.Manifest.GetName(), u.name)
 	}
 	u.mu.Lock()
 	active := u.active
 	u.mu.Unlock()
-	if active == nil || u.s.o.Group(next.Manifest.GetGroup()).AllowBreaking {
+	if active == nil || returning || u.s.o.Group(next.Manifest.GetGroup()).AllowBreaking {
 		return nil
 	}
 	if changes := Breaking(active.Manifest, next.Manifest); len(changes) > 0 {
