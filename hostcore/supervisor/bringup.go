@@ -105,6 +105,7 @@ func (u *unit) serve(i *plugin.Instance) {
 	if oldBinary != nil && oldBinary.Digest != i.Digest {
 		kind = "swapped"
 		u.previous = oldBinary
+		u.endTrial()
 		if u.returning {
 			u.quarantine.put(old.Digest, time.Now()) // else the next look at the folder would bring it back
 		} else {

@@ -94,13 +94,22 @@ func (u *unit) lost(err error) {
 // rollBack returns to the version before a new one that failed on trial.
 func (u *unit) rollBack(bad plugin.Binary, err error) {
 	back := *u.previous
-	u.probation.Stop()
-	u.probation, u.previous = nil, nil
+	u.endTrial()
+	u.previous = nil
 	u.wanted, u.served = &back, &back
 	u.s.event("rolled_back", u.name, &bad, &back, err)
 	u.bringUp(back, false)
 	u.reject(bad, fmt.Sprintf("rolled back from %s, which is in quarantine: %v", bad.Label(), err), err)
-	u.update(func(s *Status) { s.Probation, s.Previous = false, "" })
+	u.update(func(s *Status) { s.Previous = "" })
+}
+
+// endTrial ends the probation of a version that no longer serves.
+func (u *unit) endTrial() {
+	if u.probation != nil {
+		u.probation.Stop()
+		u.probation = nil
+	}
+	u.update(func(s *Status) { s.Probation = false })
 }
 
 func (u *unit) scheduleRetry(b plugin.Binary, err error) {

@@ -266,6 +266,7 @@ func (u *unit) withdraw() {
 		u.s.event("withdrawn", u.name, &i.Binary, nil, nil)
 	}
 	u.served = nil
+	u.endTrial()
 	u.answerAll("withdrawn", nil, nil)
 	u.mu.Lock()
 	u.source = ""
