@@ -43,3 +43,33 @@ func TestAPluginThatServesIsNotStartedOnceMore(t *testing.T) {
 		})
 	}
 }
+
+func TestAFileThatMayNoLongerRunIsNotStartedAgain(t *testing.T) {
+	untrusted := errors.New("it is not in the lock file")
+	tests := []struct {
+		name    string
+		refusal Refusal
+		state   State
+		starts  int
+	}{
+		{"its content has lost the trust", Refusal{Path: "/plugins/a-1.0.0", Digest: "a-1.0.0", Err: untrusted}, Stopped, 1},
+		{"another content in its place has never had it", Refusal{Path: "/plugins/a-1.0.0", Digest: "else", Err: untrusted}, Ready, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			play(t, func(t *testing.T, w *world) {
+				w.put(binary("a", "1.0.0", "x"))
+				w.process("a-1.0.0").Crash()
+				if s := w.status("a"); s.State != Failed {
+					t.Fatalf("after the crash: %+v", s)
+				}
+				w.refusals = []Refusal{tt.refusal}
+				w.put() // before the back-off ends
+				time.Sleep(time.Minute)
+				if s := w.status("a"); s.State != tt.state || w.count("a-1.0.0") != tt.starts {
+					t.Errorf("started %d times: %+v", w.count("a-1.0.0"), s)
+				}
+			})
+		})
+	}
+}

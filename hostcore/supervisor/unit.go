@@ -39,6 +39,7 @@ type unit struct {
 	active   *plugin.Instance
 	status   Status
 	source   string // file of the binary that served last; empty after a withdrawal
+	digest   string // and its digest
 	draining int
 }
 
@@ -91,12 +92,13 @@ func (u *unit) keep(r Refusal) func() Result {
 }
 
 // replacedBy says whether one of the files took the place of the one that
-// serves. The same content refused is another matter: the trust in it has ended.
+// serves, or waits to be started again. The same content refused is another
+// matter: the trust in it has ended.
 func (u *unit) replacedBy(refusals []Refusal) (Refusal, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, r := range refusals {
-		if u.source != "" && r.Path == u.source && (u.active == nil || r.Digest != u.active.Digest) {
+		if u.source != "" && r.Path == u.source && r.Digest != u.digest {
 			return r, true
 		}
 	}
@@ -269,7 +271,7 @@ func (u *unit) withdraw() {
 	u.endTrial()
 	u.answerAll("withdrawn", nil, nil)
 	u.mu.Lock()
-	u.source = ""
+	u.source, u.digest = "", ""
 	u.mu.Unlock()
 	u.update(func(s *Status) {
 		if s.State != Stopped {
