@@ -12,7 +12,7 @@ import (
 
 // refused handles a bring-up that failed: the old one, if any, goes on.
 func (u *unit) refused(b plugin.Binary, err error) {
-	final := u.quarantine.failed(b.Digest, time.Now())
+	final := !blameless(err) && u.quarantine.failed(b.Digest, time.Now())
 	u.s.event("refused", u.name, u.activeBinary(), &b, err)
 	back := u.activeBinary()
 	if back == nil && u.served != nil && u.served.Digest != b.Digest {
@@ -35,13 +35,18 @@ func (u *unit) refused(b plugin.Binary, err error) {
 	u.answerAll("failed", &b, err)
 }
 
+// blameless says whether a bring-up failed for no fault of the binary: another
+// plugin holds one of its names.
+func blameless(err error) bool {
+	var taken *router.TakenError
+	return errors.As(err, &taken)
+}
+
 // reject puts a binary that is not to take the place of the one that serves in
-// quarantine and shows why. A name that another plugin holds is no fault of the
-// binary.
+// quarantine, unless it is blameless, and shows why.
 func (u *unit) reject(b plugin.Binary, text string, err error) {
 	r := &Rejected{Version: b.Manifest.GetVersion(), Digest: b.Digest, Path: b.Source, Error: err.Error()}
-	var taken *router.TakenError
-	if !errors.As(err, &taken) {
+	if !blameless(err) {
 		u.quarantine.put(b.Digest, time.Now())
 		r.Until = u.quarantine.ends(b.Digest, time.Now())
 		u.s.event("quarantined", u.name, nil, &b, err)

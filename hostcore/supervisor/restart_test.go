@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -72,4 +73,19 @@ func TestAFileThatMayNoLongerRunIsNotStartedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAPluginWhoseNameWasTakenServesWhenTheOtherIsGone(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.put(binary("a", "1.0.0", "x"))
+		w.put(binary("a", "1.0.0", "x"), binary("b", "1.0.0", "x", "y"))
+		time.Sleep(10 * time.Minute)
+		if s := w.status("b"); s.State != Failed || !strings.Contains(s.Error, "/plugins/a-1.0.0") {
+			t.Errorf("while the name is taken: %+v", s)
+		}
+		w.put(binary("b", "1.0.0", "x", "y"))
+		if s := w.status("b"); s.State != Ready || w.serving("y") != "1.0.0" {
+			t.Errorf("after it: %+v", s)
+		}
+	})
 }
