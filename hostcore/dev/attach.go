@@ -73,7 +73,7 @@ func (a *attached) ask(ctx context.Context, group string) (plugin.Binary, error)
 	address := a.groups[group]
 	// One address is one plugin, however often it was rebuilt behind it.
 	sum := sha256.Sum256([]byte("attached " + address))
-	b := plugin.Binary{Source: address, Digest: hex.EncodeToString(sum[:]), Manifest: &pluginv1.Manifest{}}
+	b := plugin.Binary{Source: address, Digest: hex.EncodeToString(sum[:]), Manifest: &pluginv1.Manifest{}, Attached: true}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
 	i, err := a.connect(ctx, b)

@@ -90,7 +90,7 @@ func TestAnAttachedPluginTakesThePlaceOfItsGroupsBinaries(t *testing.T) {
 	f := &folder{binaries: []plugin.Binary{binary("tool", "/p/tool"), binary("other", "/p/other")}}
 	s := attach(f, "tool", "unix:"+path)
 	found, refused := s.Find(t.Context())
-	if len(refused) > 0 || len(found) != 2 || found[0].Source != "/p/other" || found[1].Source != "unix:"+path || found[1].Manifest.GetVersion() != "2.0.0" {
+	if len(refused) > 0 || len(found) != 2 || found[0].Source != "/p/other" || found[1].Source != "unix:"+path || found[1].Manifest.GetVersion() != "2.0.0" || !found[1].Attached || found[0].Attached {
 		t.Fatalf("found %v, refused %v", found, refused)
 	}
 	i, err := s.Launch(t.Context(), found[1])

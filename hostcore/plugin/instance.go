@@ -36,6 +36,8 @@ type Binary struct {
 	Digest   string // sha256, hex
 	Size     int64
 	Manifest *pluginv1.Manifest
+	// Attached: somebody else runs it, and it comes and goes as they like.
+	Attached bool
 }
 
 // Label is "name version (digest)", for messages.

@@ -12,7 +12,7 @@ import (
 
 // refused handles a bring-up that failed: the old one, if any, goes on.
 func (u *unit) refused(b plugin.Binary, err error) {
-	final := !blameless(err) && u.quarantine.failed(b.Digest, time.Now())
+	final := u.failed(b, err)
 	u.s.event("refused", u.name, u.activeBinary(), &b, err)
 	back := u.activeBinary()
 	if back == nil && u.served != nil && u.served.Digest != b.Digest {
@@ -33,6 +33,12 @@ func (u *unit) refused(b plugin.Binary, err error) {
 		u.scheduleRetry(b, err)
 	}
 	u.answerAll("failed", &b, err)
+}
+
+// failed counts a failure and says whether it was one too many. A plugin that a
+// developer runs may be stopped as often as they like.
+func (u *unit) failed(b plugin.Binary, err error) bool {
+	return !blameless(err) && !b.Attached && u.quarantine.failed(b.Digest, time.Now())
 }
 
 // blameless says whether a bring-up failed for no fault of the binary: another
@@ -84,7 +90,7 @@ func (u *unit) lost(err error) {
 		return
 	}
 	u.restarting = true
-	final := u.quarantine.failed(i.Digest, time.Now())
+	final := u.failed(i.Binary, err)
 	if u.bringing != nil {
 		u.note(i.Binary, err, Failed) // the version under way takes over; should it be refused, this one is started again
 		return

@@ -89,3 +89,18 @@ func TestAPluginWhoseNameWasTakenServesWhenTheOtherIsGone(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAttachedPluginMayComeAndGoAsOftenAsItsDeveloperLikes(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		b := binary("a", "1.0.0", "x")
+		b.Attached = true
+		w.put(b)
+		for i := range 7 {
+			w.process("a-1.0.0").Crash()
+			time.Sleep(500 * time.Millisecond << i) // the back-off
+			if s := w.status("a"); s.State != Ready || s.Restarts != i+1 {
+				t.Fatalf("after end %d: %+v", i+1, s)
+			}
+		}
+	})
+}
