@@ -57,10 +57,14 @@ type Result struct {
 
 // Reload looks at the plugin folder again and brings every plugin (or the one
 // named) to what it finds there. It lifts quarantines of those it is asked for
-// by name and waits for the outcome; one failure never stops the others.
+// by name and waits for the outcome, or until ctx ends: what was begun goes on
+// then. One failure never stops the others.
 func (s *Supervisor) Reload(ctx context.Context, name string) []Result {
 	s.loading.Lock()
 	defer s.loading.Unlock()
+	if s.ctx.Err() != nil {
+		return nil
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
@@ -71,13 +75,13 @@ func (s *Supervisor) Reload(ctx context.Context, name string) []Result {
 	wanted, more := s.choose(binaries)
 	refusals = append(refusals, more...)
 	s.mu.Lock()
-	if s.ctx.Err() != nil {
+	if s.ctx.Err() != nil || ctx.Err() != nil { // a search that was cut short refuses good files
 		s.mu.Unlock()
 		return nil
 	}
 	s.refusals = refusals
 	s.lookAgain(refusals)
-	var waits []func() Result
+	var waits []waiter
 	for _, n := range slices.Sorted(maps.Keys(s.units)) {
 		if name != "" && name != n {
 			continue
@@ -105,7 +109,7 @@ func (s *Supervisor) Reload(ctx context.Context, name string) []Result {
 	s.mu.Unlock()
 	var results []Result
 	for _, wait := range waits {
-		results = append(results, wait())
+		results = append(results, wait(ctx).Result)
 	}
 	for _, r := range refusals {
 		if name == "" || strings.Contains(r.Path, name) {
@@ -217,14 +221,15 @@ func (s *Supervisor) Instance(name string) (*plugin.Instance, error) {
 }
 
 // Rollback goes back to the version that served before.
-func (s *Supervisor) Rollback(_ context.Context, name string) (Result, error) {
+func (s *Supervisor) Rollback(ctx context.Context, name string) (Result, error) {
 	s.mu.Lock()
 	u := s.units[name]
 	s.mu.Unlock()
 	if u == nil {
 		return Result{}, fmt.Errorf("plugin %q: %w; see host plugin list", name, ErrUnknownPlugin)
 	}
-	return u.askRollback()()
+	o := u.askRollback()(ctx)
+	return o.Result, o.err
 }
 
 // Stop drains every plugin and returns when all processes have ended.

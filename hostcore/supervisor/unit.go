@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -43,20 +42,6 @@ type unit struct {
 	draining int
 }
 
-// request asks a unit for a change; answer gets exactly one value.
-type request struct {
-	binary   *plugin.Binary // nil: withdraw
-	lift     bool           // lift the binary's quarantine
-	refusal  *Refusal       // the file in place of the one that serves may not run: keep that one
-	rollback bool
-	answer   chan outcome
-}
-
-type outcome struct {
-	Result
-	err error
-}
-
 type broughtUp struct {
 	attempt  int
 	binary   plugin.Binary
@@ -77,20 +62,6 @@ func newUnit(s *Supervisor, name string) *unit {
 	return u
 }
 
-// ask hands over what is wanted and returns a function that waits for the
-// outcome.
-func (u *unit) ask(b *plugin.Binary, lift bool) func() Result {
-	wait := u.send(request{binary: b, lift: lift})
-	return func() Result { return wait().Result }
-}
-
-// keep leaves what serves in place although its file was replaced by one that
-// may not run.
-func (u *unit) keep(r Refusal) func() Result {
-	wait := u.send(request{refusal: &r})
-	return func() Result { return wait().Result }
-}
-
 // replacedBy says whether one of the files took the place of the one that
 // serves, or waits to be started again. The same content refused is another
 // matter: the trust in it has ended.
@@ -103,27 +74,6 @@ func (u *unit) replacedBy(refusals []Refusal) (Refusal, bool) {
 		}
 	}
 	return Refusal{}, false
-}
-
-func (u *unit) askRollback() func() (Result, error) {
-	wait := u.send(request{rollback: true})
-	return func() (Result, error) { o := wait(); return o.Result, o.err }
-}
-
-func (u *unit) send(r request) func() outcome {
-	r.answer = make(chan outcome, 1)
-	select {
-	case u.requests <- r:
-	case <-u.s.ctx.Done():
-	}
-	return func() outcome {
-		select {
-		case o := <-r.answer:
-			return o
-		case <-u.s.ctx.Done():
-			return outcome{Result{Name: u.name, Change: "failed", Error: "the host is stopping"}, errors.New("the host is stopping")}
-		}
-	}
 }
 
 // run is the unit's life; it returns when the supervisor stops and every

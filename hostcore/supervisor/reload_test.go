@@ -1,0 +1,32 @@
+package supervisor
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/orch-host/orch/hostcore/plugin"
+)
+
+func TestAReloadWaitsNoLongerThanItsCaller(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.behave("a-1.0.0", conduct{neverReady: true})
+		w.binaries = []plugin.Binary{binary("a", "1.0.0", "x"), binary("b", "1.0.0", "y")}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		began := time.Now()
+		results := w.Reload(ctx, "")
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if len(results) != 2 || results[0].Change != "failed" || !strings.Contains(results[0].Error, "host plugin list") || results[1].Change != "started" {
+			t.Errorf("%+v", results)
+		}
+		w.behave("a-1.0.0", conduct{})
+		time.Sleep(time.Minute)
+		if s := w.status("a"); s.State != Ready {
+			t.Errorf("what was begun did not go on: %+v", s)
+		}
+	})
+}
