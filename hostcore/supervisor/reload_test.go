@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,20 @@ func TestAReloadWaitsNoLongerThanItsCaller(t *testing.T) {
 		time.Sleep(time.Minute)
 		if s := w.status("a"); s.State != Ready {
 			t.Errorf("what was begun did not go on: %+v", s)
+		}
+	})
+}
+
+func TestAReloadOfANameThatNoPluginHasSaysSo(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.put(binary("a", "1.0.0", "x"))
+		r := w.Reload(context.Background(), "b")
+		if len(r) != 1 || r[0].Name != "b" || r[0].Change != "failed" || !strings.Contains(r[0].Error, ErrUnknownPlugin.Error()) {
+			t.Errorf("%+v", r)
+		}
+		w.refusals = []Refusal{{Path: "/plugins/b", Err: errors.New("it is empty")}}
+		if r := w.Reload(context.Background(), "b"); len(r) != 1 || r[0].Change != "refused" {
+			t.Errorf("a file of that name: %+v", r)
 		}
 	})
 }

@@ -56,12 +56,12 @@ func (u *unit) send(r request) waiter {
 		default:
 		}
 		if u.s.ctx.Err() != nil {
-			return u.unknown(errors.New("the host is stopping"))
+			return u.unanswered(errors.New("the host is stopping"))
 		}
-		return u.unknown(fmt.Errorf("not waited for; see host plugin list: %w", context.Cause(ctx)))
+		return u.unanswered(fmt.Errorf("not waited for; see host plugin list: %w", context.Cause(ctx)))
 	}
 }
 
-func (u *unit) unknown(err error) outcome {
+func (u *unit) unanswered(err error) outcome {
 	return outcome{Result{Name: u.name, Change: "failed", Error: err.Error()}, err}
 }

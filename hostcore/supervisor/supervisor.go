@@ -116,6 +116,9 @@ func (s *Supervisor) Reload(ctx context.Context, name string) []Result {
 			results = append(results, Result{Path: r.Path, NewDigest: r.Digest, Change: "refused", Error: r.Err.Error()})
 		}
 	}
+	if name != "" && len(results) == 0 {
+		results = []Result{{Name: name, Change: "failed", Error: unknown(name).Error()}}
+	}
 	return results
 }
 
@@ -204,13 +207,17 @@ func (s *Supervisor) List() []Status {
 // ErrUnknownPlugin says that no plugin has the name.
 var ErrUnknownPlugin = errors.New("no plugin has this name")
 
+func unknown(name string) error {
+	return fmt.Errorf("plugin %q: %w; see host plugin list", name, ErrUnknownPlugin)
+}
+
 // Instance returns the running instance of a plugin, for its manifest.
 func (s *Supervisor) Instance(name string) (*plugin.Instance, error) {
 	s.mu.Lock()
 	u := s.units[name]
 	s.mu.Unlock()
 	if u == nil {
-		return nil, fmt.Errorf("plugin %q: %w; see host plugin list", name, ErrUnknownPlugin)
+		return nil, unknown(name)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -226,7 +233,7 @@ func (s *Supervisor) Rollback(ctx context.Context, name string) (Result, error) 
 	u := s.units[name]
 	s.mu.Unlock()
 	if u == nil {
-		return Result{}, fmt.Errorf("plugin %q: %w; see host plugin list", name, ErrUnknownPlugin)
+		return Result{}, unknown(name)
 	}
 	o := u.askRollback()(ctx)
 	return o.Result, o.err
