@@ -51,12 +51,12 @@ func (i *Instance) Execute(ctx, soft context.Context, start *pluginv1.Start, why
 		default:
 			return
 		}
-		msg := &pluginv1.Cancel{Reason: reason, Grace: durationpb.New(grace)}
-		if stream.Send(&pluginv1.ExecuteRequest{Msg: &pluginv1.ExecuteRequest_Cancel{Cancel: msg}}) != nil {
-			return // the stream is over; Recv knows why
-		}
+		// Before the message is sent: to a plugin that reads nothing, and has not
+		// taken its input, sending waits until the stream is cut.
 		timer := time.AfterFunc(grace, cut)
 		context.AfterFunc(ctx, func() { timer.Stop() })
+		msg := &pluginv1.Cancel{Reason: reason, Grace: durationpb.New(grace)}
+		_ = stream.Send(&pluginv1.ExecuteRequest{Msg: &pluginv1.ExecuteRequest_Cancel{Cancel: msg}}) // when the stream is over, Recv knows why
 	}
 	stopSoft := context.AfterFunc(soft, func() { giveUp(why()) })
 	defer stopSoft()

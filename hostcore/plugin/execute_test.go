@@ -36,6 +36,7 @@ type attempt struct {
 	*plugin.Instance
 	process *plugintest.Process
 	events  events
+	input   string
 }
 
 func begin(t *testing.T, execution func(stream) error) *attempt {
@@ -54,7 +55,7 @@ func begin(t *testing.T, execution func(stream) error) *attempt {
 	if !i.Acquire() {
 		t.Fatal("it takes no attempt")
 	}
-	return &attempt{Instance: i, process: p}
+	return &attempt{Instance: i, process: p, input: "in"}
 }
 
 // run executes; soft is cancelled after cancelAfter, when that is not 0.
@@ -65,7 +66,7 @@ func (a *attempt) run(t *testing.T, cancelAfter time.Duration) (*pluginv1.Result
 		time.AfterFunc(cancelAfter, cancel)
 	}
 	defer a.Release()
-	return a.Execute(t.Context(), soft, &pluginv1.Start{Activity: "x", Input: []*pluginv1.Payload{{Data: []byte("in")}}},
+	return a.Execute(t.Context(), soft, &pluginv1.Start{Activity: "x", Input: []*pluginv1.Payload{{Data: []byte(a.input)}}},
 		func() (pluginv1.Cancel_Reason, time.Duration) { return pluginv1.Cancel_REQUESTED, 5 * time.Second }, &a.events)
 }
 
@@ -190,14 +191,20 @@ func TestACancelledAttemptMayCleanUpAndStillAnswer(t *testing.T) {
 }
 
 func TestAnAttemptThatDoesNotAnswerItsCancellationIsCutAfterTheGrace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := begin(t, func(s stream) error { <-s.Context().Done(); return s.Context().Err() })
-		began := time.Now()
-		var cut *plugin.CutError
-		if _, err := a.run(t, time.Second); !errors.As(err, &cut) || time.Since(began) != 6*time.Second {
-			t.Errorf("%T %v after %s", err, err, time.Since(began))
-		}
-	})
+	for name, input := range map[string]string{"with a small input": "in", "with an input that it never reads": strings.Repeat("x", 1<<20)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := begin(t, func(s stream) error { <-s.Context().Done(); return s.Context().Err() })
+				a.input = input
+				time.AfterFunc(time.Hour, a.process.Crash) // else the test would never end
+				began := time.Now()
+				var cut *plugin.CutError
+				if _, err := a.run(t, time.Second); !errors.As(err, &cut) || time.Since(began) != 6*time.Second {
+					t.Errorf("%T %v after %s", err, err, time.Since(began))
+				}
+			})
+		})
+	}
 }
 
 func TestADrainAsksRunningAttemptsToGiveUpWhenItsTimeIsOver(t *testing.T) {
