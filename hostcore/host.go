@@ -2,6 +2,8 @@ package hostcore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -161,11 +163,19 @@ func (h *Host) preparePlugins() error {
 		Finder: source, Launcher: source, Router: h.router, Logger: h.o.Logger, Event: h.events.add,
 		Group: func(name string) supervisor.Group {
 			g := c.Plugins.Groups[name]
-			return supervisor.Group{Version: g.Version, Disabled: g.Disabled, AllowBreaking: g.AllowBreaking, Drain: g.Drain}
+			return supervisor.Group{Version: g.Version, Disabled: g.Disabled, AllowBreaking: g.AllowBreaking, Drain: g.Drain, Settings: settingsOf(g, c.Plugins.StartTimeout)}
 		},
-		Limits: supervisor.Limits{Drain: c.Plugins.Drain, Grace: c.Plugins.Grace, Probation: c.Plugins.Probation, BringUp: c.Plugins.StartTimeout},
+		QuarantineFile: filepath.Join(c.Host.StateDir, "quarantine.json"),
+		Limits:         supervisor.Limits{Drain: c.Plugins.Drain, Grace: c.Plugins.Grace, Probation: c.Plugins.Probation, BringUp: c.Plugins.StartTimeout},
 	})
 	return nil
+}
+
+// settingsOf tells one configuration of a plugin from another. Values that it
+// only refers to, in files and variables, are not looked at.
+func settingsOf(g config.Plugin, startTimeout time.Duration) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%v %v", g, startTimeout))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Catalog opens the plugin folder and the store of a configuration, as the host

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -107,7 +108,7 @@ func (u *unit) serve(i *plugin.Instance) {
 		u.previous = oldBinary
 		u.endTrial()
 		if u.returning {
-			u.quarantine.put(old.Digest, time.Now()) // else the next look at the folder would bring it back
+			u.hold(old.Binary, errors.New("it was rolled back by hand"), true) // else the next look at the folder would bring it back
 		} else {
 			u.probation = time.NewTimer(u.s.o.Limits.Probation)
 		}

@@ -16,6 +16,10 @@
 //  5. A crash withdraws the routes and restarts the plugin after a back-off
 //     (0.5 s doubling to 60 s, with jitter). Five failures in two minutes
 //     quarantine the digest for ten minutes, or until a reload.
+//  6. A quarantine of a version that was in service, or failed five times, is
+//     kept in a file over a restart of the host, for the rest of its time and as
+//     long as the group's settings are the same. Where nothing served before,
+//     the highest version in the folder that is in no quarantine serves.
 //
 // Invariants: one bad plugin never stops the host or another plugin; an error
 // before the switch leaves the old version serving, and so does a file that may

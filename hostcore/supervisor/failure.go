@@ -22,7 +22,7 @@ func (u *unit) refused(b plugin.Binary, err error) {
 	switch {
 	case back != nil:
 		u.wanted = back
-		u.reject(b, fmt.Sprintf("the swap to %s was refused: %v", b.Label(), err), err)
+		u.reject(b, fmt.Sprintf("the swap to %s was refused: %v", b.Label(), err), err, false)
 		if u.active == nil {
 			u.restarting = true
 			u.scheduleRetry(*back, err)
@@ -38,7 +38,17 @@ func (u *unit) refused(b plugin.Binary, err error) {
 // failed counts a failure and says whether it was one too many. A plugin that a
 // developer runs may be stopped as often as they like.
 func (u *unit) failed(b plugin.Binary, err error) bool {
-	return !blameless(err) && !b.Attached && u.quarantine.failed(b.Digest, time.Now())
+	if blameless(err) || b.Attached || !u.s.quarantine.failed(b.Digest, time.Now()) {
+		return false
+	}
+	u.hold(b, err, true)
+	return true
+}
+
+// hold puts a binary in quarantine, over a restart of the host if it is to be
+// kept.
+func (u *unit) hold(b plugin.Binary, err error, keep bool) {
+	u.s.quarantine.put(b, u.s.o.Group(b.Manifest.GetGroup()).Settings, err, keep, time.Now())
 }
 
 // blameless says whether a bring-up failed for no fault of the binary: another
@@ -49,12 +59,14 @@ func blameless(err error) bool {
 }
 
 // reject puts a binary that is not to take the place of the one that serves in
-// quarantine, unless it is blameless, and shows why.
-func (u *unit) reject(b plugin.Binary, text string, err error) {
+// quarantine, unless it is blameless, and shows why. One that was in service is
+// kept there over a restart of the host; one that never was is tried again then.
+func (u *unit) reject(b plugin.Binary, text string, err error, served bool) {
 	r := &Rejected{Version: b.Manifest.GetVersion(), Digest: b.Digest, Path: b.Source, Error: err.Error()}
 	if !blameless(err) {
-		u.quarantine.put(b.Digest, time.Now())
-		r.Until = u.quarantine.ends(b.Digest, time.Now())
+		u.hold(b, err, served)
+		h, _ := u.s.quarantine.find(b.Digest, time.Now())
+		r.Until = h.Until
 		u.s.event("quarantined", u.name, nil, &b, err)
 	}
 	u.update(func(s *Status) { s.Error, s.Rejected = text, r })
@@ -110,7 +122,7 @@ func (u *unit) rollBack(bad plugin.Binary, err error) {
 	u.wanted, u.served = &back, &back
 	u.s.event("rolled_back", u.name, &bad, &back, err)
 	u.bringUp(back, false)
-	u.reject(bad, fmt.Sprintf("rolled back from %s, which is in quarantine: %v", bad.Label(), err), err)
+	u.reject(bad, fmt.Sprintf("rolled back from %s, which is in quarantine: %v", bad.Label(), err), err, true)
 	u.update(func(s *Status) { s.Previous = "" })
 }
 
@@ -133,10 +145,10 @@ func (u *unit) scheduleRetry(b plugin.Binary, err error) {
 }
 
 func (u *unit) quarantined(b plugin.Binary, err error) {
-	ends := u.quarantine.ends(b.Digest, time.Now())
-	u.retry.Reset(time.Until(ends))
+	h, _ := u.s.quarantine.find(b.Digest, time.Now())
+	u.retry.Reset(time.Until(h.Until))
 	u.note(b, err, Quarantined)
-	u.update(func(s *Status) { s.NextStart = ends })
+	u.update(func(s *Status) { s.NextStart = h.Until })
 	u.s.event("quarantined", u.name, nil, &b, err)
 }
 

@@ -15,6 +15,9 @@ type Group struct {
 	Disabled      bool
 	AllowBreaking bool          // a swap may drop names, add required input or drop output
 	Drain         time.Duration // how long running attempts may finish in a swap
+	// Settings tells one configuration of the group from another: a quarantine
+	// that was kept over a restart ends when they have changed.
+	Settings string
 }
 
 // Launcher starts a binary and connects to it. The returned instance is
@@ -56,6 +59,9 @@ type Options struct {
 	Logger   *slog.Logger
 	Event    func(Event) // one call per change; nil: none
 	Limits   Limits
+	// QuarantineFile keeps over a restart which versions were taken out of
+	// service; empty: nothing does.
+	QuarantineFile string
 }
 
 // Limits are the supervisor's times and counts; zero fields take the default.

@@ -1,20 +1,49 @@
 package supervisor
 
-import "time"
+import (
+	"log/slog"
+	"sync"
+	"time"
 
-// quarantine remembers digests that failed too often, and recent failures.
+	"github.com/orch-host/orch/hostcore/plugin"
+)
+
+// quarantine remembers digests that failed too often, and recent failures. All
+// units share one. A version that was in service and had to be taken out of it
+// is kept in a file, so that a restart of the host does not bring it back.
 type quarantine struct {
-	limits   Limits
-	until    map[string]time.Time
+	limits Limits
+	file   string // empty: nothing is kept
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	held     map[string]hold // by digest
 	failures map[string][]time.Time
 }
 
-func newQuarantine(l Limits) *quarantine {
-	return &quarantine{limits: l, until: map[string]time.Time{}, failures: map[string][]time.Time{}}
+// hold is one digest in quarantine.
+type hold struct {
+	Digest   string    `json:"digest"`
+	Plugin   string    `json:"plugin"`
+	Version  string    `json:"version"`
+	Group    string    `json:"group"`
+	Settings string    `json:"settings,omitempty"` // Group.Settings that it failed with
+	Until    time.Time `json:"until"`
+	Error    string    `json:"error"`
+
+	kept bool // it is in the file
+}
+
+func newQuarantine(o Options) *quarantine {
+	q := &quarantine{limits: o.Limits, file: o.QuarantineFile, log: o.Logger, held: map[string]hold{}, failures: map[string][]time.Time{}}
+	q.load(func(group string) string { return o.Group(group).Settings }, time.Now())
+	return q
 }
 
 // failed notes a failure and says whether it was one too many.
 func (q *quarantine) failed(digest string, now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	recent := q.failures[digest][:0]
 	for _, t := range q.failures[digest] {
 		if now.Sub(t) < q.limits.FailureWindow {
@@ -23,27 +52,39 @@ func (q *quarantine) failed(digest string, now time.Time) bool {
 	}
 	recent = append(recent, now)
 	q.failures[digest] = recent
-	if len(recent) < q.limits.MaxFailures {
-		return false
+	return len(recent) >= q.limits.MaxFailures
+}
+
+// put holds a binary for the quarantine time, over a restart of the host if it
+// is to be kept; settings are those of its group.
+func (q *quarantine) put(b plugin.Binary, settings string, err error, keep bool, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m := b.Manifest
+	keep = keep || q.held[b.Digest].kept
+	q.held[b.Digest] = hold{Digest: b.Digest, Plugin: m.GetName(), Version: m.GetVersion(), Group: m.GetGroup(), Settings: settings,
+		Until: now.Add(q.limits.QuarantineTime), Error: err.Error(), kept: keep}
+	delete(q.failures, b.Digest)
+	if keep {
+		q.save(now)
 	}
-	q.put(digest, now)
-	return true
 }
 
-func (q *quarantine) put(digest string, now time.Time) {
-	q.until[digest] = now.Add(q.limits.QuarantineTime)
+func (q *quarantine) lift(digest string, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	kept := q.held[digest].kept
+	delete(q.held, digest)
 	delete(q.failures, digest)
-}
-
-func (q *quarantine) lift(digest string) {
-	delete(q.until, digest)
-	delete(q.failures, digest)
-}
-
-// ends is when the digest may be tried again; the zero time: now.
-func (q *quarantine) ends(digest string, now time.Time) time.Time {
-	if t, ok := q.until[digest]; ok && now.Before(t) {
-		return t
+	if kept {
+		q.save(now)
 	}
-	return time.Time{}
+}
+
+// find returns the hold on a digest; false when it may be tried.
+func (q *quarantine) find(digest string, now time.Time) (hold, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	h, ok := q.held[digest]
+	return h, ok && now.Before(h.Until)
 }

@@ -10,9 +10,10 @@ import (
 
 // request asks a unit for a change; answer gets exactly one value.
 type request struct {
-	binary   *plugin.Binary // nil: withdraw
-	lift     bool           // lift the binary's quarantine
-	refusal  *Refusal       // the file in place of the one that serves may not run: keep that one
+	binary   *plugin.Binary  // nil: withdraw
+	lower    []plugin.Binary // what else the folder has of the plugin
+	lift     bool            // lift the binary's quarantine
+	refusal  *Refusal        // the file in place of the one that serves may not run: keep that one
 	rollback bool
 	answer   chan outcome
 }
@@ -24,8 +25,8 @@ type outcome struct {
 
 // ask hands over what is wanted and returns a function that waits for the
 // outcome.
-func (u *unit) ask(b *plugin.Binary, lift bool) waiter {
-	return u.send(request{binary: b, lift: lift})
+func (u *unit) ask(b *plugin.Binary, lower []plugin.Binary, lift bool) waiter {
+	return u.send(request{binary: b, lower: lower, lift: lift})
 }
 
 // keep leaves what serves in place although its file was replaced by one that

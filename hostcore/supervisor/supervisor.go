@@ -17,11 +17,12 @@ import (
 
 // Supervisor runs the plugins of a host.
 type Supervisor struct {
-	o       Options
-	ctx     context.Context
-	cancel  context.CancelFunc
-	loops   sync.WaitGroup
-	loading sync.Mutex // one Reload at a time
+	o          Options
+	quarantine *quarantine
+	ctx        context.Context
+	cancel     context.CancelFunc
+	loops      sync.WaitGroup
+	loading    sync.Mutex // one Reload at a time
 
 	mu       sync.Mutex
 	units    map[string]*unit
@@ -32,7 +33,7 @@ type Supervisor struct {
 // New makes a supervisor; Start runs it.
 func New(o Options) *Supervisor {
 	o.Limits = o.Limits.withDefaults()
-	s := &Supervisor{o: o, units: map[string]*unit{}}
+	s := &Supervisor{o: o, quarantine: newQuarantine(o), units: map[string]*unit{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -72,7 +73,7 @@ func (s *Supervisor) Reload(ctx context.Context, name string) []Result {
 		f.Forgive()
 	}
 	binaries, refusals := s.o.Finder.Find(ctx)
-	wanted, more := s.choose(binaries)
+	wanted, lower, more := s.choose(binaries)
 	refusals = append(refusals, more...)
 	s.mu.Lock()
 	if s.ctx.Err() != nil || ctx.Err() != nil { // a search that was cut short refuses good files
@@ -90,7 +91,7 @@ func (s *Supervisor) Reload(ctx context.Context, name string) []Result {
 			delete(wanted, n)
 			waits = append(waits, s.units[n].keep(r))
 		} else if _, ok := wanted[n]; !ok {
-			waits = append(waits, s.units[n].ask(nil, false))
+			waits = append(waits, s.units[n].ask(nil, nil, false))
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(wanted)) {
@@ -104,7 +105,7 @@ func (s *Supervisor) Reload(ctx context.Context, name string) []Result {
 			s.units[n] = u
 			s.loops.Go(u.run)
 		}
-		waits = append(waits, u.ask(&b, name != ""))
+		waits = append(waits, u.ask(&b, lower[n], name != ""))
 	}
 	s.mu.Unlock()
 	var results []Result
@@ -141,10 +142,10 @@ func (s *Supervisor) lookAgain(refusals []Refusal) {
 }
 
 // choose picks one binary per plugin name: the highest version that meets the
-// group's constraint. What is left aside for a reason is reported.
-func (s *Supervisor) choose(binaries []plugin.Binary) (map[string]plugin.Binary, []Refusal) {
-	wanted := map[string]plugin.Binary{}
-	var refusals []Refusal
+// group's constraint; the lower ones are for when that one is in quarantine.
+// What is left aside for a reason is reported.
+func (s *Supervisor) choose(binaries []plugin.Binary) (wanted map[string]plugin.Binary, lower map[string][]plugin.Binary, refusals []Refusal) {
+	wanted, lower = map[string]plugin.Binary{}, map[string][]plugin.Binary{}
 	slices.SortFunc(binaries, func(a, b plugin.Binary) int { return strings.Compare(a.Source, b.Source) })
 	for _, b := range binaries {
 		group := s.o.Group(b.Manifest.GetGroup())
@@ -155,16 +156,21 @@ func (s *Supervisor) choose(binaries []plugin.Binary) (map[string]plugin.Binary,
 			refusals = append(refusals, Refusal{Path: b.Source, Digest: b.Digest, Err: err})
 			continue
 		}
-		best, ok := wanted[b.Manifest.GetName()]
+		name := b.Manifest.GetName()
+		best, ok := wanted[name]
 		switch {
-		case !ok || plugin.Version(b.Manifest).GreaterThan(plugin.Version(best.Manifest)):
-			wanted[b.Manifest.GetName()] = b
+		case !ok:
+			wanted[name] = b
+		case plugin.Version(b.Manifest).GreaterThan(plugin.Version(best.Manifest)):
+			wanted[name], lower[name] = b, append(lower[name], best)
 		case plugin.Version(b.Manifest).Equal(plugin.Version(best.Manifest)) && b.Digest != best.Digest:
 			refusals = append(refusals, Refusal{Path: b.Source, Digest: b.Digest, Err: fmt.Errorf(
-				"%s and %s are two different builds of plugin %s %s: remove one or raise its version", best.Source, b.Source, b.Manifest.GetName(), b.Manifest.GetVersion())})
+				"%s and %s are two different builds of plugin %s %s: remove one or raise its version", best.Source, b.Source, name, b.Manifest.GetVersion())})
+		default:
+			lower[name] = append(lower[name], b)
 		}
 	}
-	return wanted, refusals
+	return wanted, lower, refusals
 }
 
 func meets(constraint string, b plugin.Binary) error {

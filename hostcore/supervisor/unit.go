@@ -27,7 +27,6 @@ type unit struct {
 	attempt    int            // counts bring-ups, so that the outcome of one that was given up is known
 	stopBring  context.CancelFunc
 	waiting    []request // answered by the bring-up under way
-	quarantine *quarantine
 	backoff    time.Duration
 	retry      *time.Timer
 	probation  *time.Timer // nil: not on trial
@@ -56,7 +55,7 @@ type health struct {
 
 func newUnit(s *Supervisor, name string) *unit {
 	u := &unit{s: s, name: name, requests: make(chan request, 8), healths: make(chan health), brought: make(chan broughtUp),
-		quarantine: newQuarantine(s.o.Limits), retry: time.NewTimer(time.Hour)}
+		retry: time.NewTimer(time.Hour)}
 	u.retry.Stop()
 	u.status = Status{Name: name, State: Starting}
 	return u
@@ -134,11 +133,11 @@ func (u *unit) handle(r request) {
 	}
 	b := *r.binary
 	if r.lift {
-		u.quarantine.lift(b.Digest)
+		u.s.quarantine.lift(b.Digest, time.Now())
 		u.backoff = 0 // somebody looks after it
 	}
-	if ends := u.quarantine.ends(b.Digest, time.Now()); !ends.IsZero() {
-		u.handleQuarantined(r, b, ends)
+	if h, ok := u.s.quarantine.find(b.Digest, time.Now()); ok {
+		u.handleQuarantined(r, h)
 		return
 	}
 	if u.active != nil && u.active.Digest == b.Digest {
@@ -171,15 +170,45 @@ func (u *unit) settled() {
 }
 
 // handleQuarantined leaves everything as it is: what serves, or waits to be
-// started again, goes before a binary that has failed.
-func (u *unit) handleQuarantined(r request, b plugin.Binary, ends time.Time) {
-	err := fmt.Errorf("%s is in quarantine until %s because it failed; host plugin reload %s tries it again", b.Label(), ends.Format(time.TimeOnly), u.name)
-	if u.wanted == nil {
-		u.wanted = &b
-		u.retry.Reset(time.Until(ends))
-		u.note(b, err, Quarantined)
+// started again, goes before a binary that has failed. Where there is neither,
+// after a restart of the host, a lower version in the folder takes its place.
+func (u *unit) handleQuarantined(r request, h hold) {
+	b := *r.binary
+	err := fmt.Errorf("%s is in quarantine until %s (%s); host plugin reload %s tries it again", b.Label(), h.Until.Format(time.TimeOnly), h.Error, u.name)
+	if u.wanted != nil {
+		u.answer(r, "failed", &b, err)
+		return
 	}
+	if next := u.instead(r.lower); next != nil {
+		u.wanted, u.returning = next, false
+		u.waiting = append(u.waiting, r)
+		u.bringUp(*next, false)
+		u.update(func(s *Status) {
+			s.Error = err.Error()
+			s.Rejected = &Rejected{Version: h.Version, Digest: h.Digest, Path: b.Source, Error: h.Error, Until: h.Until}
+		})
+		return
+	}
+	u.wanted = &b
+	u.retry.Reset(time.Until(h.Until))
+	u.note(b, err, Quarantined)
+	u.update(func(s *Status) { s.NextStart = h.Until })
 	u.answer(r, "failed", &b, err)
+}
+
+// instead is the highest of the versions that are not in quarantine.
+func (u *unit) instead(lower []plugin.Binary) *plugin.Binary {
+	var best *plugin.Binary
+	for i := range lower {
+		b := &lower[i]
+		if _, held := u.s.quarantine.find(b.Digest, time.Now()); held {
+			continue
+		}
+		if best == nil || plugin.Version(b.Manifest).GreaterThan(plugin.Version(best.Manifest)) {
+			best = b
+		}
+	}
+	return best
 }
 
 // handleRefusal shows why the file in the place of the one that serves is not
@@ -198,7 +227,7 @@ func (u *unit) handleRollback(r request) {
 		return
 	}
 	back := *u.previous
-	u.quarantine.lift(back.Digest)
+	u.s.quarantine.lift(back.Digest, time.Now())
 	u.wanted = &back
 	u.waiting = append(u.waiting, r)
 	u.returning = true

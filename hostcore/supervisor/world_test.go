@@ -51,13 +51,7 @@ type start struct {
 func play(t *testing.T, test func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, routes: router.New(), groups: map[string]Group{}, conducts: map[string]conduct{}}
-		w.Supervisor = New(Options{Finder: w, Launcher: w, Router: w.routes, Logger: slog.New(slog.DiscardHandler),
-			Group: func(name string) Group { return w.groups[name] },
-			Event: func(e Event) {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				w.events = append(w.events, e)
-			}})
+		w.start("")
 		test(t, w)
 		w.Stop()
 		for _, p := range w.procs {
@@ -66,6 +60,25 @@ func play(t *testing.T, test func(t *testing.T, w *world)) {
 			}
 		}
 	})
+}
+
+// start makes the supervisor of a host that keeps its quarantine in the file.
+func (w *world) start(quarantineFile string) {
+	w.Supervisor = New(Options{Finder: w, Launcher: w, Router: w.routes, Logger: slog.New(slog.DiscardHandler), QuarantineFile: quarantineFile,
+		Group: func(name string) Group { return w.groups[name] },
+		Event: func(e Event) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.events = append(w.events, e)
+		}})
+}
+
+// restart stops the host and starts another one on the same folders.
+func (w *world) restart() []Result {
+	file := w.o.QuarantineFile
+	w.Stop()
+	w.start(file)
+	return w.Reload(context.Background(), "")
 }
 
 // Find implements Finder.
