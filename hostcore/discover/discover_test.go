@@ -158,6 +158,25 @@ func TestWatchTicksForWhatMatters(t *testing.T) {
 		}},
 		{"a file removed", func(d string) { os.Remove(d + "/a") }},
 		{"a file made executable", func(d string) { os.Chmod(d+"/a", 0o711) }},
+		{"another content of the same size and time", func(d string) {
+			info, err := os.Stat(d + "/a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			os.WriteFile(d+"/a", []byte("#!/bin/ls\n"), 0o755)
+			os.Chtimes(d+"/a", info.ModTime(), info.ModTime())
+		}},
+		{"a file given to another user", func(d string) {
+			if os.Chown(d+"/a", 65534, 65534) != nil {
+				t.Skip("only root can give a file away")
+			}
+		}},
+		{"a subfolder given to another user", func(d string) {
+			if os.Chown(d+"/group", 65534, 65534) != nil {
+				t.Skip("only root can give a folder away")
+			}
+		}},
+		{"the folder closed to others", func(d string) { os.Chmod(d, 0o700) }},
 		{"a new subfolder with a file", func(d string) {
 			mkdir(t, d+"/group2", 0o755)
 			write(t, d+"/group2/c", 0o755)

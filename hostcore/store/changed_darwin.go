@@ -5,8 +5,9 @@ import (
 	"syscall"
 )
 
-// changed is the inode's change time.
-func changed(info fs.FileInfo) syscall.Timespec {
+// Changed is the inode's change time, which unlike the modification time nobody
+// can set.
+func Changed(info fs.FileInfo) syscall.Timespec {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return st.Ctimespec
 	}

@@ -53,7 +53,7 @@ func copyHashed(from, to string, seen fs.FileInfo) (string, error) {
 // same says whether nothing was written or exchanged between two looks. The
 // change time is compared as well: a writer can set the modification time.
 func same(a, b fs.FileInfo) bool {
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && changed(a) == changed(b)
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && Changed(a) == Changed(b)
 }
 
 // seal makes the copy durable and read-only. Others may read and execute it as

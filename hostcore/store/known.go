@@ -47,7 +47,7 @@ type fileState struct {
 }
 
 func stateOf(info fs.FileInfo) fileState {
-	change := changed(info)
+	change := Changed(info)
 	s := fileState{Size: info.Size(), Modified: info.ModTime().UnixNano(), Changed: change.Nano()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		s.Device, s.Inode = uint64(st.Dev), st.Ino //nolint:unconvert // the type differs between systems

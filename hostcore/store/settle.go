@@ -20,7 +20,7 @@ func settled(path string) (fs.FileInfo, error) {
 		if err != nil {
 			return nil, err
 		}
-		change := changed(info)
+		change := Changed(info)
 		age := time.Since(time.Unix(change.Unix()))
 		// A change in the future is a clock that was set back: not waited for.
 		fresh := age >= 0 && age < SettleTime
