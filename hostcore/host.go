@@ -135,6 +135,9 @@ func (h *Host) prepareFolders() error {
 			return fmt.Errorf("make the folder %s: %w; set host.state_dir or host.runtime_dir to one that this user may write to", dir, err)
 		}
 	}
+	if err := proc.CheckRuntimeDir(c.RuntimeDir); err != nil {
+		return err
+	}
 	var err error
 	if h.lock, err = lockState(c.StateDir); err != nil {
 		return err

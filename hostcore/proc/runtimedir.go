@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,16 +63,35 @@ func checkRuntimeDir(root string, uid int) error {
 		return fmt.Errorf("the runtime folder %s is too long: a socket in it would need %d bytes and a unix socket's path holds %d; choose one at least %d bytes shorter, such as /run/orch",
 			root, len(longest), maxSocketPath, len(longest)-maxSocketPath)
 	}
+	if err := CheckRuntimeDir(root); err != nil {
+		return err
+	}
 	info, err := os.Stat(root)
 	if err != nil {
 		return fmt.Errorf("look at the runtime folder: %w", err)
 	}
-	if perm := info.Mode(); perm&0o022 != 0 && perm&fs.ModeSticky == 0 {
-		return fmt.Errorf("the runtime folder %s is writable by others: chmod go-w %s", root, root)
-	}
 	if uid >= 0 && info.Mode()&0o001 == 0 {
 		if err := os.Chmod(root, info.Mode().Perm()|0o011); err != nil {
 			return fmt.Errorf("let another user pass through the runtime folder: %w", err)
+		}
+	}
+	return nil
+}
+
+// CheckRuntimeDir refuses a folder in which somebody else could exchange a
+// socket: one that others may write to, or that another user has made first,
+// as anybody can below /tmp.
+func CheckRuntimeDir(dir string) error {
+	for _, look := range []func(string) (fs.FileInfo, error){os.Lstat, os.Stat} { // the link, if it is one, and the folder
+		info, err := look(dir)
+		if err != nil {
+			return fmt.Errorf("look at the runtime folder: %w", err)
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+			return fmt.Errorf("the runtime folder %s belongs to another user (uid %d, the host is %d): set host.runtime_dir to a folder of its own", dir, st.Uid, os.Geteuid())
+		}
+		if perm := info.Mode(); perm.IsDir() && perm&0o022 != 0 && perm&fs.ModeSticky == 0 {
+			return fmt.Errorf("the runtime folder %s is writable by others: chmod go-w %s", dir, dir)
 		}
 	}
 	return nil
