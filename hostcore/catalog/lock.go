@@ -6,16 +6,21 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/orch-host/orch/config"
 	"github.com/orch-host/orch/hostcore/plugin"
 	"github.com/orch-host/orch/hostcore/supervisor"
 	"github.com/orch-host/orch/hostcore/trust"
 )
 
-// LockAll describes every binary in the plugin folders, trusted or not, as
-// entries of a lock file. Files that cannot be plugins are reported.
+// LockAll describes every binary in the plugin folders, whether the lock file
+// holds it or not, as entries of a lock file. Files that cannot be plugins are
+// reported, and so are those without a signature where keys are configured:
+// what is described is run.
 func (c *Catalog) LockAll(ctx context.Context) (*trust.Lock, []supervisor.Refusal) {
 	open := New(c.o)
-	open.o.Verify = nil
+	signed := c.o.Plugins
+	signed.Mode = config.TrustOff
+	open.o.Verify = trust.NewVerifier(signed, c.o.Logger).Verify
 	defer open.Close()
 	binaries, refusals := open.Find(ctx)
 	l := &trust.Lock{}
