@@ -66,14 +66,8 @@ func checkRuntimeDir(root string, uid int) error {
 	if err := CheckRuntimeDir(root); err != nil {
 		return err
 	}
-	info, err := os.Stat(root)
-	if err != nil {
-		return fmt.Errorf("look at the runtime folder: %w", err)
-	}
-	if uid >= 0 && info.Mode()&0o001 == 0 {
-		if err := os.Chmod(root, info.Mode().Perm()|0o011); err != nil {
-			return fmt.Errorf("let another user pass through the runtime folder: %w", err)
-		}
+	if uid >= 0 {
+		return letPass(root)
 	}
 	return nil
 }
