@@ -30,7 +30,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range c.h.supervisor.List() {
-		if p.State == supervisor.Refused {
+		if p.Name == "" { // a file that is no plugin, or not yet: two of them would have the same labels
 			continue
 		}
 		up := 0.0
