@@ -215,16 +215,17 @@ func (c *Catalog) start(ctx context.Context, b plugin.Binary, limits proc.Limits
 	if name == "" {
 		name = filepath.Base(b.Source)
 	}
+	log := c.o.Logger.With("plugin", name)
 	p, err := proc.Start(ctx, proc.Spec{
 		Path: b.Exec, Name: name, Env: append(Environment(allow, os.Environ()), c.o.Environ...), RuntimeDir: c.o.RuntimeDir,
-		Limits: limits, Cgroups: c.o.Cgroups, Logger: c.o.Logger.With("plugin", name),
+		Limits: limits, Cgroups: c.o.Cgroups, Logger: log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	for _, l := range p.Limits() {
 		if l.Err != nil {
-			c.o.Logger.Warn("a limit of a plugin is not in force", "plugin", name, "limit", l.Name, "value", l.Value, "by", l.By, "error", l.Err)
+			log.Warn("a limit of a plugin is not in force", "limit", l.Name, "value", l.Value, "by", l.By, "error", l.Err)
 		}
 	}
 	i, err := plugin.Connect(ctx, p, b)

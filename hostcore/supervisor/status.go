@@ -66,9 +66,13 @@ type Event struct {
 	Error      string    `json:"error,omitempty"`
 }
 
+// logger is for records about a plugin. The name goes before the level is
+// looked at: the plugin's own log holds also what the host does not print.
+func (s *Supervisor) logger(name string) *slog.Logger { return s.o.Logger.With("plugin", name) }
+
 func (s *Supervisor) event(kind, name string, old, next *plugin.Binary, err error) {
 	e := Event{Time: time.Now(), Plugin: name, Kind: kind}
-	attrs := []any{"plugin", name, "event", kind}
+	attrs := []any{"event", kind}
 	if old != nil {
 		e.OldVersion, e.OldDigest = old.Manifest.GetVersion(), old.Digest
 		attrs = append(attrs, "old_version", e.OldVersion, "old_digest", plugin.ShortDigest(e.OldDigest))
@@ -83,7 +87,7 @@ func (s *Supervisor) event(kind, name string, old, next *plugin.Binary, err erro
 		attrs = append(attrs, "error", err)
 		level = slog.LevelWarn
 	}
-	s.o.Logger.Log(s.ctx, level, "plugin "+kind, attrs...)
+	s.logger(name).Log(s.ctx, level, "plugin "+kind, attrs...)
 	if s.o.Event != nil {
 		s.o.Event(e)
 	}

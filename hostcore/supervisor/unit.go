@@ -272,8 +272,8 @@ func (u *unit) retire(i *plugin.Instance, drain time.Duration) {
 		u.draining--
 		u.mu.Unlock()
 		if report.Canceled > 0 {
-			u.s.o.Logger.Warn("attempts were cancelled because the drain time was over",
-				"plugin", u.name, "version", i.Manifest.GetVersion(), "canceled", report.Canceled, "cut", report.Cut)
+			u.s.logger(u.name).Warn("attempts were cancelled because the drain time was over",
+				"version", i.Manifest.GetVersion(), "canceled", report.Canceled, "cut", report.Cut)
 		}
 	})
 }
