@@ -115,7 +115,7 @@ func (u *unit) serve(i *plugin.Instance) {
 	}
 	u.served = &i.Binary
 	u.mu.Lock()
-	u.active, u.source, u.digest = i, i.Source, i.Digest
+	u.active, u.source = i, i.Binary
 	s := &u.status
 	s.State, s.NextStart, s.Withdrawn, s.Probation = Ready, time.Time{}, time.Time{}, u.probation != nil
 	if s.Rejected == nil || s.Rejected.Digest == i.Digest || kind == "swapped" {

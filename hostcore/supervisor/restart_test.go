@@ -104,3 +104,25 @@ func TestAnAttachedPluginMayComeAndGoAsOftenAsItsDeveloperLikes(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAttachedPluginThatDoesNotAnswerIsNotWithdrawn(t *testing.T) {
+	for name, down := range map[string]bool{"while it is held at a breakpoint": false, "while it is stopped": true} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, w *world) {
+				b := binary("a", "1.0.0", "x")
+				b.Attached = true
+				w.put(b)
+				if down {
+					w.process("a-1.0.0").Crash()
+					w.status("a")
+				}
+				w.refusals = []Refusal{{Path: b.Source, Digest: b.Digest, Err: errors.New("no plugin answers")}}
+				w.put() // something else in the folder has changed
+				time.Sleep(time.Minute)
+				if s := w.status("a"); s.State != Ready || s.Error != "" || w.serving("x") != "1.0.0" {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
+}

@@ -36,8 +36,7 @@ type unit struct {
 	mu       sync.Mutex
 	active   *plugin.Instance
 	status   Status
-	source   string // file of the binary that served last; empty after a withdrawal
-	digest   string // and its digest
+	source   plugin.Binary // what served last; empty after a withdrawal
 	draining int
 }
 
@@ -63,12 +62,13 @@ func newUnit(s *Supervisor, name string) *unit {
 
 // replacedBy says whether one of the files took the place of the one that
 // serves, or waits to be started again. The same content refused is another
-// matter: the trust in it has ended.
+// matter: the trust in it has ended. Of an attached plugin it only means that it
+// does not answer now.
 func (u *unit) replacedBy(refusals []Refusal) (Refusal, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, r := range refusals {
-		if u.source != "" && r.Path == u.source && r.Digest != u.digest {
+		if u.source.Source != "" && r.Path == u.source.Source && (u.source.Attached || r.Digest != u.source.Digest) {
 			return r, true
 		}
 	}
@@ -214,6 +214,10 @@ func (u *unit) instead(lower []plugin.Binary) *plugin.Binary {
 // handleRefusal shows why the file in the place of the one that serves is not
 // taken.
 func (u *unit) handleRefusal(r request) {
+	if u.served != nil && u.served.Attached { // its connection tells more
+		u.answer(r, "unchanged", u.served, nil)
+		return
+	}
 	u.update(func(s *Status) {
 		s.Error = fmt.Sprintf("%s was replaced by a file that may not run; %s goes on from the store: %v", r.refusal.Path, s.Version, r.refusal.Err)
 		s.Rejected = &Rejected{Digest: r.refusal.Digest, Path: r.refusal.Path, Error: r.refusal.Err.Error(), Until: r.refusal.Until}
@@ -250,7 +254,7 @@ func (u *unit) withdraw() {
 	u.endTrial()
 	u.answerAll("withdrawn", nil, nil)
 	u.mu.Lock()
-	u.source, u.digest = "", ""
+	u.source = plugin.Binary{}
 	u.mu.Unlock()
 	u.update(func(s *Status) {
 		if s.State != Stopped {
