@@ -23,8 +23,8 @@
 //
 // Invariants: one bad plugin never stops the host or another plugin; an error
 // before the switch leaves the old version serving, and so does a file that may
-// not run in the place of the one that serves, which goes on from the store;
-// what is started again after a crash is the version that served, never one
-// that was refused; every process that was started is stopped before Stop
-// returns.
+// not run in the place of the one that serves, or a folder that cannot be looked
+// at: what serves goes on from the store; what is started again after a crash is
+// the version that served, never one that was refused; every process that was
+// started is stopped before Stop returns.
 package supervisor

@@ -45,3 +45,31 @@ func TestAReloadOfANameThatNoPluginHasSaysSo(t *testing.T) {
 		}
 	})
 }
+
+func TestAFolderThatCannotBeLookedAtStopsNothing(t *testing.T) {
+	for _, folder := range []string{"/plugins", "/plugins/group"} {
+		t.Run(folder, func(t *testing.T) {
+			play(t, func(t *testing.T, w *world) {
+				b := binary("a", "1.0.0", "x")
+				b.Source = folder + "/a"
+				w.put(b)
+				w.refusals = []Refusal{{Path: folder, Err: errors.New("too many open files")}}
+				w.put()
+				s := w.status("a")
+				if s.State != Ready || w.serving("x") != "1.0.0" || !strings.Contains(s.Error, folder+" is a folder that cannot be used; 1.0.0 goes on") {
+					t.Errorf("%+v", s)
+				}
+				w.refusals = nil
+				w.put(b)
+				if s := w.status("a"); s.Error != "" || w.count(b.Digest) != 1 {
+					t.Errorf("when it can be looked at again: %+v", s)
+				}
+				w.refusals = []Refusal{{Path: "/plugins-of-others", Err: errors.New("too many open files")}}
+				w.put()
+				if s := w.status("a"); s.State != Stopped {
+					t.Errorf("when its file is gone: %+v", s)
+				}
+			})
+		})
+	}
+}

@@ -3,6 +3,8 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,12 +65,18 @@ func newUnit(s *Supervisor, name string) *unit {
 // replacedBy says whether one of the files took the place of the one that
 // serves, or waits to be started again. The same content refused is another
 // matter: the trust in it has ended. Of an attached plugin it only means that it
-// does not answer now.
+// does not answer now. A folder that cannot be looked at says nothing of the
+// files in it.
 func (u *unit) replacedBy(refusals []Refusal) (Refusal, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	b := u.source
+	if b.Source == "" {
+		return Refusal{}, false
+	}
 	for _, r := range refusals {
-		if u.source.Source != "" && r.Path == u.source.Source && (u.source.Attached || r.Digest != u.source.Digest) {
+		file := r.Path == b.Source && (b.Attached || r.Digest != b.Digest)
+		if file || strings.HasPrefix(b.Source, r.Path+string(filepath.Separator)) {
 			return r, true
 		}
 	}
@@ -218,8 +226,12 @@ func (u *unit) handleRefusal(r request) {
 		u.answer(r, "unchanged", u.served, nil)
 		return
 	}
+	what := "was replaced by a file that may not run"
+	if u.served != nil && r.refusal.Path != u.served.Source {
+		what = "is a folder that cannot be used"
+	}
 	u.update(func(s *Status) {
-		s.Error = fmt.Sprintf("%s was replaced by a file that may not run; %s goes on from the store: %v", r.refusal.Path, s.Version, r.refusal.Err)
+		s.Error = fmt.Sprintf("%s %s; %s goes on from the store: %v", r.refusal.Path, what, s.Version, r.refusal.Err)
 		s.Rejected = &Rejected{Digest: r.refusal.Digest, Path: r.refusal.Path, Error: r.refusal.Err.Error(), Until: r.refusal.Until}
 	})
 	u.answer(r, "unchanged", u.served, nil)
