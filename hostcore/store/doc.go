@@ -10,9 +10,11 @@
 // exchange it between the check and the execution, a half-finished copy over the
 // original harms nothing, and the version before is still there to roll back to.
 //
-// Lifecycle of an entry: Add copies a file in (or finds that its content is
-// already here), Verify hashes the copy again before it is run, SaveManifest and
-// Manifest cache its description, and Collect removes the entries nobody names.
+// Lifecycle of an entry: Add copies a file in, or finds that its content is
+// already here and hashes that copy again (Verify), unless file and copy are
+// known to be unchanged; SaveManifest and Manifest cache its description, and
+// Collect removes the entries nobody names. What runs is not hashed once more
+// before each start: nobody but the host's user can write to the folder.
 //
 // Invariants:
 //
