@@ -96,22 +96,22 @@ func (u *unit) settle(b broughtUp) {
 
 // serve makes i the active instance after its routes were switched.
 func (u *unit) serve(i *plugin.Instance) {
-	old := u.active
-	kind, oldBinary := "started", (*plugin.Binary)(nil)
-	if old != nil {
-		oldBinary = &old.Binary
-	} else if u.restarting {
+	old, before := u.active, u.served // what served last may have crashed just now
+	kind := "started"
+	if old == nil && u.restarting {
 		kind = "restarted"
 	}
-	if oldBinary != nil && oldBinary.Digest != i.Digest {
+	if before != nil && before.Digest != i.Digest {
 		kind = "swapped"
-		u.previous = oldBinary
+		u.previous = before
 		u.endTrial()
 		if u.returning {
-			u.hold(old.Binary, errors.New("it was rolled back by hand"), true) // else the next look at the folder would bring it back
-		} else {
+			u.hold(*before, errors.New("it was rolled back by hand"), true) // else the next look at the folder would bring it back
+		} else if _, held := u.s.quarantine.find(before.Digest, time.Now()); !held {
 			u.probation = time.NewTimer(u.s.o.Limits.Probation)
 		}
+	} else {
+		before = nil // it is the same version
 	}
 	u.served = &i.Binary
 	u.mu.Lock()
@@ -135,7 +135,7 @@ func (u *unit) serve(i *plugin.Instance) {
 	}
 	u.mu.Unlock()
 	u.restarting, u.returning = false, false
-	u.s.event(kind, u.name, oldBinary, &i.Binary, nil)
+	u.s.event(kind, u.name, before, &i.Binary, nil)
 	if old != nil {
 		u.retire(old, u.drainTime(old))
 	}
