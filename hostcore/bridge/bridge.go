@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/orch-host/orch/hostcore/plugin"
@@ -71,11 +72,11 @@ func New(o Options) *Bridge {
 	return &Bridge{o: o}
 }
 
-// handler is the dynamic activity of one queue. When its worker stops, attempts
-// have until finish before they are asked to give up.
-func (b *Bridge) handler(service string, finish time.Duration) func(context.Context, converter.EncodedValues) (converter.RawValue, error) {
+// handler is the dynamic activity of one queue. When the queue is stopped,
+// attempts have until finish before they are asked to give up.
+func (b *Bridge) handler(service string, stopping <-chan struct{}, finish time.Duration) func(context.Context, converter.EncodedValues) (converter.RawValue, error) {
 	return func(ctx context.Context, args converter.EncodedValues) (converter.RawValue, error) {
-		out, err := b.execute(ctx, service, finish, args)
+		out, err := b.execute(ctx, service, stopping, finish, args)
 		if err != nil {
 			return converter.RawValue{}, err
 		}
@@ -83,7 +84,7 @@ func (b *Bridge) handler(service string, finish time.Duration) func(context.Cont
 	}
 }
 
-func (b *Bridge) execute(ctx context.Context, service string, finish time.Duration, args converter.EncodedValues) (*commonpb.Payload, error) {
+func (b *Bridge) execute(ctx context.Context, service string, stopping <-chan struct{}, finish time.Duration, args converter.EncodedValues) (*commonpb.Payload, error) {
 	info := activity.GetInfo(ctx)
 	name := info.ActivityType.Name
 	input, err := rawPayloads(args)
@@ -101,13 +102,17 @@ func (b *Bridge) execute(ctx context.Context, service string, finish time.Durati
 	a := newAttempt(ctx, b, service, info, route.Instance)
 	b.o.Board.add(a)
 	defer b.o.Board.remove(a)
-	out, err := b.attempt(ctx, a, finish, input)
+	soft, stop := softContext(ctx, stopping, finish)
+	defer stop(nil)
+	go b.watchLease(soft, info.TaskToken, stop)
+	out, err := b.attempt(ctx, soft, a, input)
 	b.o.Metrics.ran(a, err)
 	return out, err
 }
 
-// attempt runs one attempt in its plugin.
-func (b *Bridge) attempt(ctx context.Context, a *attempt, finish time.Duration, input []*pluginv1.Payload) (*commonpb.Payload, error) {
+// attempt runs one attempt in its plugin, which is asked to give up when soft is
+// done.
+func (b *Bridge) attempt(ctx, soft context.Context, a *attempt, input []*pluginv1.Payload) (*commonpb.Payload, error) {
 	info, name := a.info, a.info.ActivityType.Name
 	start := &pluginv1.Start{
 		Activity: name, Input: input, LastHeartbeat: a.lastHeartbeat(), Carrier: a.carrier(),
@@ -124,9 +129,6 @@ func (b *Bridge) attempt(ctx context.Context, a *attempt, finish time.Duration, 
 	if !info.Deadline.IsZero() {
 		start.Info.Remaining = durationpb.New(time.Until(info.Deadline))
 	}
-	soft, stop := softContext(ctx, finish)
-	defer stop(nil)
-	go b.watchLease(soft, info.TaskToken, stop)
 	why := func() (pluginv1.Cancel_Reason, time.Duration) {
 		if lost := lostLease(soft); lost != nil {
 			return pluginv1.Cancel_TIMEOUT, min(b.o.Grace, time.Until(lost.end))
@@ -148,8 +150,8 @@ func (b *Bridge) attempt(ctx context.Context, a *attempt, finish time.Duration, 
 	return &commonpb.Payload{Metadata: out.GetMetadata(), Data: out.GetData()}, nil
 }
 
-// cancelWhenStopping ends a wait when the worker stops polling for good: another
-// host may have the plugin.
+// cancelWhenStopping ends a wait when the worker stops polling: another host may
+// have the plugin.
 func cancelWhenStopping(ctx context.Context, cancel context.CancelFunc) {
 	stopping := activity.GetWorkerStopChannel(ctx)
 	go func() {
@@ -162,10 +164,10 @@ func cancelWhenStopping(ctx context.Context, cancel context.CancelFunc) {
 }
 
 // softContext ends when the attempt should clean up: it was cancelled, its time
-// is over, or the worker has been stopping for as long as finish.
-func softContext(ctx context.Context, finish time.Duration) (context.Context, context.CancelCauseFunc) {
+// is over, or the queue has been stopping for as long as finish. A worker that
+// stops because another one takes its place ends nothing.
+func softContext(ctx context.Context, stopping <-chan struct{}, finish time.Duration) (context.Context, context.CancelCauseFunc) {
 	soft, cancel := context.WithCancelCause(ctx)
-	stopping := activity.GetWorkerStopChannel(ctx)
 	go func() {
 		select {
 		case <-stopping:
@@ -188,17 +190,14 @@ func cancelReason(ctx context.Context) pluginv1.Cancel_Reason {
 	switch cause := context.Cause(ctx); {
 	case cause == nil:
 		return pluginv1.Cancel_WORKER_STOP
+	case errors.Is(cause, worker.ErrWorkerShutdown):
+		return pluginv1.Cancel_WORKER_STOP
 	case errors.Is(cause, activity.ErrActivityPaused):
 		return pluginv1.Cancel_PAUSED
 	case errors.Is(cause, context.DeadlineExceeded):
 		return pluginv1.Cancel_TIMEOUT
 	}
-	select {
-	case <-activity.GetWorkerStopChannel(ctx):
-		return pluginv1.Cancel_WORKER_STOP
-	default:
-		return pluginv1.Cancel_REQUESTED
-	}
+	return pluginv1.Cancel_REQUESTED
 }
 
 // seat finds the plugin and waits until it may run one more attempt.

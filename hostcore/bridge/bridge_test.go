@@ -48,8 +48,8 @@ func call(t *testing.T, o Options, execution func(stream) error, prepare func(*t
 	}
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	env.RegisterActivityWithOptions(New(o).handler("svc", time.Minute), activity.RegisterOptions{Name: "unused"})
-	env.RegisterDynamicActivity(New(o).handler("svc", time.Minute), activity.DynamicRegisterOptions{})
+	env.RegisterActivityWithOptions(New(o).handler("svc", nil, time.Minute), activity.RegisterOptions{Name: "unused"})
+	env.RegisterDynamicActivity(New(o).handler("svc", nil, time.Minute), activity.DynamicRegisterOptions{})
 	if prepare != nil {
 		prepare(env)
 	}

@@ -23,6 +23,9 @@ const (
 	// heartbeatThrottle is how often heartbeats, and with them cancellations,
 	// travel to and from the server.
 	heartbeatThrottle = time.Second
+	// noStopTimeout keeps the SDK from cancelling what still runs in a worker that
+	// another one has replaced; Queue.Stop has a bound of its own.
+	noStopTimeout = 30 * 24 * time.Hour
 )
 
 // QueueOptions describe the worker of one task queue.
@@ -48,10 +51,11 @@ type QueueOptions struct {
 
 // Queue polls one task queue.
 type Queue struct {
-	b    *Bridge
-	o    QueueOptions
-	stop context.CancelFunc
-	done chan struct{}
+	b        *Bridge
+	o        QueueOptions
+	stop     context.CancelFunc
+	stopping <-chan struct{} // closed by stop
+	done     chan struct{}
 
 	mu    sync.Mutex
 	fault error
@@ -67,11 +71,13 @@ func (b *Bridge) Open(ctx context.Context, o QueueOptions) (*Queue, error) {
 		o.StopTimeout = 30 * time.Second
 	}
 	q := &Queue{b: b, o: o, done: make(chan struct{})}
+	ctx, q.stop = context.WithCancel(ctx)
+	q.stopping = ctx.Done()
 	w, err := q.start()
 	if err != nil {
+		q.stop()
 		return nil, fmt.Errorf("poll task queue %s: %w", o.TaskQueue, err)
 	}
-	ctx, q.stop = context.WithCancel(ctx)
 	go q.run(ctx, w)
 	return q, nil
 }
@@ -91,7 +97,7 @@ func (q *Queue) start() (*polling, error) {
 	}
 	p.Worker = worker.New(q.o.Client, q.o.TaskQueue, worker.Options{
 		Tuner:                            tuner,
-		WorkerStopTimeout:                q.o.StopTimeout,
+		WorkerStopTimeout:                noStopTimeout,
 		Identity:                         q.o.Identity,
 		Interceptors:                     q.o.Interceptors,
 		DisableWorkflowWorker:            q.o.Register == nil,
@@ -108,7 +114,7 @@ func (q *Queue) start() (*polling, error) {
 	if q.o.Register != nil {
 		q.o.Register(p.Worker)
 	}
-	p.RegisterDynamicActivity(q.b.handler(q.o.Service, max(0, q.o.StopTimeout-q.b.o.Grace)), activity.DynamicRegisterOptions{})
+	p.RegisterDynamicActivity(q.b.handler(q.o.Service, q.stopping, max(0, q.o.StopTimeout-q.b.o.Grace)), activity.DynamicRegisterOptions{})
 	p.gate.set(q.ready())
 	if err := p.Start(); err != nil {
 		return nil, err
@@ -142,15 +148,16 @@ func (q *Queue) Missing() []string {
 func (q *Queue) run(ctx context.Context, p *polling) {
 	defer close(q.done)
 	var stopping sync.WaitGroup
-	defer stopping.Wait()
+	defer func() { q.await(&stopping) }()
 	lost := time.NewTimer(lostAfter)
 	lost.Stop()
 	open := q.ready()
 	for {
 		changed := q.b.o.Router.Changed()
-		if now := q.ready(); now != open {
+		now := q.ready()
+		p.gate.set(now) // also when it is what it was: the routes may have changed while the worker started
+		if now != open {
 			open = now
-			p.gate.set(open)
 			if open {
 				lost.Stop()
 			} else {
@@ -160,7 +167,7 @@ func (q *Queue) run(ctx context.Context, p *polling) {
 		var reason error
 		select {
 		case <-ctx.Done():
-			p.Stop()
+			stopping.Go(p.Stop)
 			return
 		case <-changed:
 			continue
@@ -178,8 +185,21 @@ func (q *Queue) run(ctx context.Context, p *polling) {
 			return
 		}
 		p = next
-		p.gate.set(q.ready())
-		open = q.ready()
+	}
+}
+
+// await waits for workers that stop, but not longer than attempts may finish:
+// what is left then, such as an answer that Temporal does not take, is given up.
+func (q *Queue) await(stopping *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		stopping.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(q.o.StopTimeout):
+		q.b.o.Logger.Warn("a task queue was left with work that had not ended", "service", q.o.Service, "task_queue", q.o.TaskQueue, "after", q.o.StopTimeout.String())
 	}
 }
 

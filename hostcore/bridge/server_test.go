@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -216,5 +217,37 @@ func TestAnOutageOfTheServerDoesNotCancelWhatRuns(t *testing.T) {
 	s.wire.cut(false)
 	if err := h.Get(t.Context(), nil); err != nil {
 		t.Errorf("the attempt did not outlive 4 s without a server: %v", err)
+	}
+}
+func TestAWorkerThatIsReplacedLetsItsAttemptsFinish(t *testing.T) {
+	r, begun := router.New(), make(chan struct{}, 1)
+	offer(t, r, "a", "x", func(s stream) error { return ticking(s, begun, lostAfter+5*time.Second) })
+	other := offer(t, r, "b", "y", nil)
+	s := newStage(t, Options{Router: r, Grace: time.Second}, QueueOptions{
+		StopTimeout: 2 * time.Second, Missing: func() []string { return r.Missing([]string{"x", "y"}) },
+	})
+	h := s.begin(t, "x", 1)
+	<-begun
+	r.Withdraw(other)
+	if err := h.Get(t.Context(), nil); err != nil {
+		t.Errorf("an attempt in one plugin ended because another plugin was away: %v", err)
+	}
+}
+
+func TestAQueueThatIsStoppedEndsItsAttemptsInTime(t *testing.T) {
+	r, begun := router.New(), make(chan struct{}, 1)
+	offer(t, r, "a", "x", func(s stream) error { return ticking(s, begun, time.Minute) })
+	s := newStage(t, Options{Router: r, Grace: time.Second}, QueueOptions{StopTimeout: 3 * time.Second})
+	h := s.begin(t, "x", 1)
+	<-begun
+	asked := time.Now()
+	s.queue.Stop()
+	if took := time.Since(asked); took > 4*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	err := h.Get(t.Context(), nil)
+	var app *temporal.ApplicationError
+	if !errors.As(err, &app) || app.Type() != typeWorkerStop {
+		t.Errorf("the attempt ended with %v", err)
 	}
 }
