@@ -54,16 +54,46 @@ func (a *attempt) carrier() map[string]string {
 // lastHeartbeat is what the attempt before stored; it stays the latest until
 // the plugin stores something newer.
 func (a *attempt) lastHeartbeat() []*pluginv1.Payload {
-	if !activity.HasHeartbeatDetails(a.ctx) {
-		return nil
-	}
-	var raw converter.RawValue
-	if err := activity.GetHeartbeatDetails(a.ctx, &raw); err != nil {
+	stored, err := storedDetails(a.ctx)
+	if err != nil {
 		a.log(slog.LevelWarn, "the heartbeat details of the attempt before cannot be read", "error", err)
 		return nil
 	}
-	a.details = []any{raw}
-	return []*pluginv1.Payload{{Metadata: raw.Payload().GetMetadata(), Data: raw.Payload().GetData()}}
+	a.details = stored
+	payloads := make([]*pluginv1.Payload, len(stored))
+	for i, v := range stored {
+		p := v.(converter.RawValue).Payload()
+		payloads[i] = &pluginv1.Payload{Metadata: p.GetMetadata(), Data: p.GetData()}
+	}
+	return payloads
+}
+
+// storedDetails are the heartbeat details of the attempt before, each a
+// converter.RawValue. The SDK does not tell how many there are, and leaves alone
+// what there is no payload for.
+func storedDetails(ctx context.Context) ([]any, error) {
+	if !activity.HasHeartbeatDetails(ctx) {
+		return nil, nil
+	}
+	for n := 1; ; n *= 2 {
+		raw, into := make([]converter.RawValue, n), make([]any, n)
+		for i := range raw {
+			into[i] = &raw[i]
+		}
+		if err := activity.GetHeartbeatDetails(ctx, into...); err != nil {
+			return nil, err
+		}
+		if raw[n-1].Payload() != nil { // there may be more
+			continue
+		}
+		var details []any
+		for _, r := range raw {
+			if r.Payload() != nil {
+				details = append(details, r)
+			}
+		}
+		return details, nil
+	}
 }
 
 // Heartbeat implements plugin.Events.

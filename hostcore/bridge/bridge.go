@@ -271,9 +271,11 @@ func (b *Bridge) acquire(ctx context.Context, name string) (router.Route, error)
 	return router.Route{}, unavailable(name, b.o.Expected(name), b.o.Router.Activities())
 }
 
-// beat records empty heartbeats until stopped, so that a wait is not taken for
-// a dead worker.
+// beat records heartbeats until stopped, so that a wait is not taken for a dead
+// worker. They carry the details of the attempt before: the server keeps the
+// latest, and an empty one would take them from the attempt after this one.
 func beat(ctx context.Context) (stop func()) {
+	details, _ := storedDetails(ctx) // an attempt that gets a plugin logs why they cannot be read
 	done, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(over)
@@ -282,7 +284,7 @@ func beat(ctx context.Context) (stop func()) {
 		for {
 			select {
 			case <-t.C:
-				activity.RecordHeartbeat(ctx)
+				activity.RecordHeartbeat(ctx, details...)
 			case <-done:
 				return
 			}

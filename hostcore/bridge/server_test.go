@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/orch-host/orch/config"
 	"github.com/orch-host/orch/hostcore/connection"
@@ -249,5 +250,39 @@ func TestAQueueThatIsStoppedEndsItsAttemptsInTime(t *testing.T) {
 	var app *temporal.ApplicationError
 	if !errors.As(err, &app) || app.Type() != typeWorkerStop {
 		t.Errorf("the attempt ended with %v", err)
+	}
+}
+
+func TestDetailsOutliveAWaitForThePlugin(t *testing.T) {
+	payload := func(text string) *pluginv1.Payload {
+		return &pluginv1.Payload{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(text)}
+	}
+	r, seen := router.New(), make(chan []*pluginv1.Payload, 3)
+	play := func(s stream) error {
+		req, err := s.Recv()
+		if err != nil {
+			return err
+		}
+		seen <- req.GetStart().GetLastHeartbeat()
+		beat := &pluginv1.Heartbeat{Details: []*pluginv1.Payload{payload(`"/dump"`), payload(`42`)}}
+		if err := s.Send(&pluginv1.ExecuteEvent{Event: &pluginv1.ExecuteEvent_Heartbeat{Heartbeat: beat}}); err != nil {
+			return err
+		}
+		return s.Send(&pluginv1.ExecuteEvent{Event: &pluginv1.ExecuteEvent_Failure{Failure: &pluginv1.Failure{Message: "once more", NextRetryDelay: durationpb.New(2 * time.Second)}}})
+	}
+	first := offer(t, r, "a", "x", play)
+	s := newStage(t, Options{Router: r, Expected: func(string) bool { return true }, AwaitRoute: 2500 * time.Millisecond}, QueueOptions{})
+	h := s.begin(t, "x", 3)
+	if got := <-seen; len(got) > 0 {
+		t.Fatalf("details before anybody stored some: %v", got)
+	}
+	r.Withdraw(first) // the second attempt waits for it in vain
+	time.Sleep(5 * time.Second)
+	offer(t, r, "a", "x", play)
+	if err := h.Get(t.Context(), nil); err == nil {
+		t.Fatal("the activity has not failed")
+	}
+	if got := <-seen; len(got) != 2 || string(got[0].GetData()) != `"/dump"` || string(got[1].GetData()) != `42` {
+		t.Errorf("the third attempt got the details %v", got)
 	}
 }
