@@ -64,6 +64,10 @@ func TestAServiceWithAScheduleStartsByItselfUnderItsOwnId(t *testing.T) {
 	if !again.Info.CreatedAt.Equal(first.Info.CreatedAt) || !again.Info.LastUpdateAt.Equal(first.Info.LastUpdateAt) {
 		t.Errorf("a restart has touched the schedule: %+v, was %+v", again.Info, first.Info)
 	}
+	// Temporal puts the reason of whoever pauses a schedule in place of its note.
+	if err := r.client(client.Options{}).ScheduleClient().GetHandle(t.Context(), r.service+"_schedule").Pause(t.Context(), client.SchedulePauseOptions{Note: "the disk is full"}); err != nil {
+		t.Fatal(err)
+	}
 	restart(h)
 
 	configure("schedule = \"0 3 * * *\"\n")
@@ -72,7 +76,7 @@ func TestAServiceWithAScheduleStartsByItselfUnderItsOwnId(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(changed.Schedule.State.Note, "0 3 * * *") || !changed.Info.CreatedAt.Equal(first.Info.CreatedAt) {
+	if note := changed.Schedule.State.Note; !strings.Contains(note, "0 3 * * *") || !strings.Contains(note, "the disk is full") || !changed.Schedule.State.Paused || !changed.Info.CreatedAt.Equal(first.Info.CreatedAt) {
 		t.Errorf("the schedule was not updated: %+v", changed.Schedule.State)
 	}
 	restart(h)

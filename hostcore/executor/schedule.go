@@ -56,7 +56,7 @@ func (e *Executor) syncSchedule(ctx context.Context, s config.Service) error {
 	case err != nil:
 		return fmt.Errorf("look at schedule %s: %w", id, err)
 	}
-	if d != nil && !strings.HasPrefix(d.Schedule.State.Note, noteStart(s.Name)) {
+	if d != nil && !isOurs(d.Schedule, s.Name) {
 		if s.Schedule == "" {
 			return nil
 		}
@@ -79,17 +79,32 @@ func (e *Executor) syncSchedule(ctx context.Context, s config.Service) error {
 		}
 		return nil
 	}
-	if d.Schedule.State.Note == want.State.Note {
+	if strings.HasPrefix(d.Schedule.State.Note, want.State.Note) {
 		return nil
 	}
 	return handle.Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-		want.State.Paused = in.Description.Schedule.State.Paused
-		return &client.ScheduleUpdate{Schedule: want}, nil
+		next, now := e.scheduleOf(s), in.Description.Schedule.State
+		next.State.Paused = now.Paused
+		reason := now.Note
+		if strings.HasPrefix(reason, noteStart(s.Name)) {
+			_, reason, _ = strings.Cut(reason, "; ")
+		}
+		if reason != "" {
+			next.State.Note += "; " + reason
+		}
+		return &client.ScheduleUpdate{Schedule: next}, nil
 	}})
 }
 
 // noteStart is how the note of a schedule begins that Orch keeps for a service.
 func noteStart(service string) string { return "kept by Orch from [services." + service + "]" }
+
+// isOurs says whether Orch made a schedule. The note alone does not tell: Temporal
+// puts the reason of whoever pauses or unpauses a schedule in its place.
+func isOurs(s client.Schedule, service string) bool {
+	action, ok := s.Action.(*client.ScheduleWorkflowAction)
+	return strings.HasPrefix(s.State.Note, noteStart(service)) || ok && action.Workflow == workflows.ScheduledStart
+}
 
 // scheduleOf is the schedule that a service shall have. Its note tells people
 // where it comes from, and this function whether it has changed.
