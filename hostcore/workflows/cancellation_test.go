@@ -89,3 +89,26 @@ func TestAFailureThatLooksLikeACancellationIsAFailure(t *testing.T) {
 		run(t, "MetricsPipelineWorkflow", map[string]any{"service_name": "demo"})
 	wantText(t, o, "Error: Metrics pipeline failed: the engine canceled the pull")
 }
+
+func TestARunCanceledInAStepThatSucceedsAllTheSameEndsCanceled(t *testing.T) {
+	for _, row := range contractRows() {
+		for _, step := range row.steps {
+			usual, ok := row.answers[step].(string)
+			if !ok {
+				usual = "{}"
+			}
+			for _, answer := range []string{usual, "false"} {
+				t.Run(row.workflow+"/"+step+"="+answer, func(t *testing.T) {
+					w := &world{answers: row.answers, lateAnswers: map[string]string{step: answer}}
+					w.prepare = func(env *testsuite.TestWorkflowEnvironment) {
+						env.RegisterDelayedCallback(env.CancelWorkflow, time.Hour)
+					}
+					o := w.run(t, row.workflow, row.args...)
+					if !temporal.IsCanceledError(o.Err) || o.Progress.State != progress.Canceled {
+						t.Errorf("the run ended with %q, %v, %s, want canceled", o.Result, o.Err, o.Progress.State)
+					}
+				})
+			}
+		}
+	}
+}

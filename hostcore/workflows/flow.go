@@ -91,10 +91,13 @@ func (f *flow) sleep(d time.Duration, why string) {
 	}
 }
 
-// fail ends the run with err. Only the first end counts.
+// fail ends the run with err, or with its cancellation when there is one. Only the first end counts.
 func (f *flow) fail(err error) {
-	if !f.ended() {
-		f.err = err
+	if f.ended() {
+		return
+	}
+	if f.err = err; f.ctx.Err() != nil {
+		f.err = f.ctx.Err()
 	}
 }
 
@@ -126,8 +129,12 @@ func (f *flow) catch(prefix string) {
 	f.err, f.answer = nil, &text
 }
 
-// done ends the run: with result, unless it has already ended otherwise.
+// done ends the run: with result, unless it has already ended otherwise. A run that was canceled ends canceled even when
+// its last step answered well, or so badly that the answer tells the result.
 func (f *flow) done(result string) (string, error) {
+	if f.err == nil && f.ctx.Err() != nil {
+		f.err, f.answer = f.ctx.Err(), nil
+	}
 	if f.err != nil {
 		f.compensate()
 		f.progress.Close(endOf(f.err))

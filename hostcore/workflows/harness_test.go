@@ -42,6 +42,8 @@ type world struct {
 	answers map[string]any
 	// late answers activities that wait for the run's cancellation, and only then fail.
 	late map[string]error
+	// lateAnswers are those of activities that succeed though the run was canceled meanwhile, as JSON.
+	lateAnswers map[string]string
 	// prepare readies the environment before the run.
 	prepare func(*testsuite.TestWorkflowEnvironment)
 
@@ -108,7 +110,7 @@ func (w *world) run(t *testing.T, name string, args ...any) outcome {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 	env := suite.NewTestWorkflowEnvironment()
-	spy := &spy{late: w.late}
+	spy := &spy{late: w.late, lateAnswers: w.lateAnswers}
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{spy}})
 	Register(env, w.options)
 	env.RegisterDynamicActivity(w.act, activity.DynamicRegisterOptions{})
@@ -212,9 +214,10 @@ func failure(t *testing.T, err error) string {
 // spy notes what activities do not see of their own scheduling.
 type spy struct {
 	interceptor.WorkerInterceptorBase
-	late    map[string]error
-	options []workflow.ActivityOptions
-	timers  []time.Duration
+	late        map[string]error
+	lateAnswers map[string]string
+	options     []workflow.ActivityOptions
+	timers      []time.Duration
 }
 
 func (s *spy) InterceptWorkflow(ctx workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
@@ -237,14 +240,16 @@ type spyOutbound struct {
 
 func (o *spyOutbound) ExecuteActivity(ctx workflow.Context, activity string, args ...any) workflow.Future {
 	o.spy.options = append(o.spy.options, workflow.GetActivityOptions(ctx))
-	err, ok := o.spy.late[activity]
-	if !ok {
+	err, fails := o.spy.late[activity]
+	text, succeeds := o.spy.lateAnswers[activity]
+	if !fails && !succeeds {
 		return o.Next.ExecuteActivity(ctx, activity, args...)
 	}
 	future, answer := workflow.NewFuture(ctx)
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		ctx.Done().Receive(ctx, nil)
-		answer.SetError(err)
+		p, _ := converter.GetDefaultDataConverter().ToPayload(json.RawMessage(text)) // a test's own JSON
+		answer.Set(converter.NewRawValue(p), err)
 	})
 	return future
 }
