@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
@@ -69,7 +70,8 @@ func (f *flow) child(name, key string, p object) string {
 	return result
 }
 
-// execChild runs a child workflow as one step, without ending the flow when it fails.
+// execChild runs a child workflow as one step, without ending the flow when it fails. A declared pipeline may answer
+// anything, not only text.
 func (f *flow) execChild(name string, how childParams) (result string, err error) {
 	ctx := workflow.WithChildOptions(f.ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:          how.WorkflowID,
@@ -83,13 +85,14 @@ func (f *flow) execChild(name string, how childParams) (result string, err error
 		arg = how.Params
 	}
 	finish := f.progress.Start(name)
-	err = settle(ctx, workflow.ExecuteChildWorkflow(ctx, name, arg).Get(ctx, &result))
+	var raw converter.RawValue
+	err = settle(ctx, workflow.ExecuteChildWorkflow(ctx, name, arg).Get(ctx, &raw))
 	end := endOf(err)
 	if isAlreadyRunning(err) {
 		end.Error = alreadyRunning(name, how.WorkflowID)
 	}
 	finish(end)
-	return result, err
+	return value{raw}.text(), err
 }
 
 func isAlreadyRunning(err error) bool { return temporal.IsWorkflowExecutionAlreadyStartedError(err) }

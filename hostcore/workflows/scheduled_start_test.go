@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/orch-host/orch/hostcore/progress"
 )
@@ -37,5 +38,25 @@ func TestAScheduledStartThatNamesNothingIsRefused(t *testing.T) {
 		if o.Err == nil || !strings.Contains(o.Err.Error(), "ScheduledStartWorkflow takes") {
 			t.Errorf("%s: result %q, error %v", params, o.Result, o.Err)
 		}
+	}
+}
+
+func TestAScheduledStartAnswersWhatTheServiceAnswered(t *testing.T) {
+	for _, tc := range []struct{ name, answer, want string }{
+		{"a text", `"done"`, "done"},
+		{"an object", `{"rows": 3, "id": 12345678901234567890}`, `{"rows":3,"id":12345678901234567890}`},
+		{"a number", `3`, "3"},
+		{"null", `null`, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := &world{prepare: func(env *testsuite.TestWorkflowEnvironment) {
+				env.RegisterWorkflowWithOptions(func(workflow.Context) (json.RawMessage, error) { return json.RawMessage(tc.answer), nil },
+					workflow.RegisterOptions{Name: "pipeline/report"})
+			}}
+			o := w.run(t, ScheduledStart, json.RawMessage(`{"workflow":"pipeline/report","workflow_id":"report_1"}`))
+			if o.Err != nil || o.Result != tc.want || o.Progress.State != progress.OK {
+				t.Errorf("result %q, error %v, progress %+v", o.Result, o.Err, o.Progress)
+			}
+		})
 	}
 }

@@ -87,6 +87,17 @@ func (v value) fields() object {
 	return o
 }
 
+// text is how the value reads as a result: a string as it is, "" for nothing and null, anything else as its JSON.
+func (v value) text() string {
+	if s, ok := textOf(v.json()); ok {
+		return s
+	}
+	if v.missing() || v.json() != nil {
+		return string(v.json())
+	}
+	return v.kind()
+}
+
 // list returns the value's elements, none when it is no JSON array.
 func (v value) list() []json.RawMessage {
 	var l []json.RawMessage
