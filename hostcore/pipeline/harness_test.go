@@ -54,6 +54,8 @@ type world struct {
 	// answers by activity type: a JSON text for the result, an error, or a func(context.Context, call) (string, error).
 	// An activity without one answers {}.
 	answers map[string]any
+	// late are activities that go on until the run is canceled, and succeed.
+	late []string
 	// prepare readies the environment before the run.
 	prepare func(*testsuite.TestWorkflowEnvironment)
 
@@ -106,7 +108,7 @@ func (w *world) run(t *testing.T, workflowType string, args ...any) outcome {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
 	env := suite.NewTestWorkflowEnvironment()
-	spy := &spy{}
+	spy := &spy{late: w.late}
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{spy}})
 	w.register(env)
 	env.RegisterDynamicActivity(w.act, activity.DynamicRegisterOptions{})
@@ -169,6 +171,7 @@ func (o outcome) failed(t *testing.T) (kind, message string) {
 // spy notes what activities do not see of their own scheduling.
 type spy struct {
 	interceptor.WorkerInterceptorBase
+	late    []string
 	options []workflow.ActivityOptions
 	timers  []time.Duration
 }
@@ -193,6 +196,14 @@ type spyOutbound struct {
 
 func (o *spyOutbound) ExecuteActivity(ctx workflow.Context, activity string, args ...any) workflow.Future {
 	o.spy.options = append(o.spy.options, workflow.GetActivityOptions(ctx))
+	if slices.Contains(o.spy.late, activity) {
+		future, answer := workflow.NewFuture(ctx)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			ctx.Done().Receive(ctx, nil)
+			answer.SetValue(nil)
+		})
+		return future
+	}
 	return o.Next.ExecuteActivity(ctx, activity, args...)
 }
 

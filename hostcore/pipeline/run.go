@@ -95,6 +95,9 @@ func (r *run) end(ctx workflow.Context, sc *scope, err error) (any, error) {
 	if err == nil {
 		result, err = r.eval(ctx, r.def.result, sc)
 	}
+	if canceled := ctx.Err(); canceled != nil { // also when the last step succeeded all the same
+		err = canceled
+	}
 	if ret := (*returned)(nil); errors.As(err, &ret) {
 		return ret.value, nil
 	}

@@ -377,6 +377,23 @@ on_failure: {activity: never}
 	}
 }
 
+func TestARunCanceledInItsLastStepEndsCanceledThoughTheStepSucceeds(t *testing.T) {
+	w := &world{
+		register: declared(t, map[string]string{"demo.yaml": "result: done\nsteps:\n  - {activity: start, compensate: {activity: stop}}\n  - activity: last\n"}),
+		late:     []string{"last"},
+		prepare: func(env *testsuite.TestWorkflowEnvironment) {
+			env.RegisterDelayedCallback(env.CancelWorkflow, time.Second)
+		},
+	}
+	o := w.run(t, "pipeline/demo")
+	if !temporal.IsCanceledError(o.Err) || o.Progress.State != progress.Canceled {
+		t.Errorf("the run ended with %v, %v, %s, want canceled", o.Result, o.Err, o.Progress.State)
+	}
+	if diff := cmp.Diff([]string{"start", "stop"}, o.asked()); diff != "" {
+		t.Errorf("activities (-want +got):\n%s", diff)
+	}
+}
+
 func TestACanceledSleepEndsCanceled(t *testing.T) {
 	w := &world{
 		register: declared(t, map[string]string{"demo.yaml": "steps: [{id: nap, sleep: 1h}, {activity: never}]"}),
