@@ -10,7 +10,7 @@ type Service struct {
 	StopWorkflow   string         `toml:"stop_workflow" check:"id" doc:"Workflow type to run when the service is stopped, to take down what it set up."`
 	Pipeline       string         `toml:"pipeline" check:"id" doc:"Name of a declared pipeline, in place of a workflow type: the file <name>.yaml in 'pipelines_dir' of [host]."`
 	Params         map[string]any `toml:"params" doc:"Argument of the workflow. It becomes part of the history, so a secret must be a reference: 'env:NAME' or 'file:/path'."`
-	Then           []string       `toml:"then" doc:"Services to start one after the other, each when the one before it has succeeded; the first when the workflow of this service has."`
+	Then           []string       `toml:"then" doc:"Services to start one after the other, each when the one before it has succeeded; the first when the workflow of this service has. Done by 'host start --wait' and 'host run'; a schedule and the status page start this service alone."`
 	TaskQueue      string         `toml:"task_queue" check:"id" default:"<service>-queue" doc:"Temporal task queue. One queue serves one service."`
 	Namespace      string         `toml:"namespace" check:"name" default:"that of [temporal]" doc:"Temporal namespace."`
 	WorkflowID     string         `toml:"workflow_id" check:"id" default:"<service>_1" doc:"Workflow id of the one running execution."`

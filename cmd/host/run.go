@@ -165,7 +165,8 @@ func (a *app) announce(h *hostcore.Host, name string) {
 }
 
 // startAll starts a service and, when it has succeeded, those that its "then"
-// names, one after the other.
+// names, one after the other, each with what its own "then" names. The
+// configuration has no circles.
 func (a *app) startAll(ctx context.Context, e *executor.Executor, name string, o executor.StartOptions) error {
 	s, err := e.Service(name)
 	if err != nil {
@@ -177,7 +178,7 @@ func (a *app) startAll(ctx context.Context, e *executor.Executor, name string, o
 		}
 	}
 	for _, next := range s.Then {
-		if err := a.startAndWatch(ctx, e, next, executor.StartOptions{SkipPolled: o.SkipPolled}); err != nil {
+		if err := a.startAll(ctx, e, next, executor.StartOptions{SkipPolled: o.SkipPolled}); err != nil {
 			return err
 		}
 	}
@@ -224,7 +225,7 @@ func (a *app) startCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, e, done, err := a.connect(c.Context())
+			cfg, e, done, err := a.connect(c.Context())
 			if err != nil {
 				return err
 			}
@@ -236,6 +237,9 @@ func (a *app) startCommand() *cobra.Command {
 			run, err := e.Start(c.Context(), given[0], o)
 			if err != nil {
 				return err
+			}
+			if then := cfg.Services[given[0]].Then; len(then) > 0 {
+				fmt.Fprintf(os.Stderr, "! %s is not started afterwards: that takes --wait\n", strings.Join(then, ", then "))
 			}
 			if a.json {
 				return writeJSON(os.Stdout, run)
