@@ -107,6 +107,9 @@ func TestEachMistakeIsOneLineWithPlaceKeyExpectationAndNearestName(t *testing.T)
 		"a service that runs nothing": {
 			"[services.idle]\ndescription = 'x'",
 			`orch.toml:1:11: services.idle: says nothing to run; set workflow = "<workflow type>" or pipeline = "<name>"`},
+		"a schedule on a service that only starts others": {
+			"[services.b]\nworkflow = 'W'\n[services.a]\nthen = ['b']\nschedule = '@daily'",
+			`orch.toml:5:1: services.a.schedule: this service has no workflow that a schedule could start; give the services in "then" schedules of their own`},
 		"a service with a workflow and a pipeline": {
 			"[services.a]\nworkflow = 'W'\npipeline = 'p'",
 			`orch.toml:3:1: services.a.pipeline: has a workflow and a pipeline; keep one of them`},

@@ -134,6 +134,9 @@ func (v *validator) services() {
 			}
 		}
 		if s.Workflow == "" && s.Pipeline == "" {
+			if s.Schedule != "" && len(s.Then) > 0 {
+				v.problem(p.key("schedule"), "this service has no workflow that a schedule could start", `give the services in "then" schedules of their own`)
+			}
 			continue // runs nothing of its own, so it has no queue and no id
 		}
 		if other, taken := queues[s.Namespace+"\x00"+s.TaskQueue]; taken {
