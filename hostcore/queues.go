@@ -56,7 +56,7 @@ func (h *Host) openQueues(ctx context.Context) error {
 		placement := h.placement(s)
 		queue.Interceptors = []interceptor.WorkerInterceptor{placement.Interceptor()}
 		queue.Register = func(r worker.Registry) {
-			h.register(r)
+			h.register(r, s)
 			placement.Register(r)
 		}
 		if err := h.open(ctx, b, s, queue); err != nil {
@@ -78,9 +78,10 @@ func (h *Host) open(ctx context.Context, b *bridge.Bridge, s config.Service, o b
 	return nil
 }
 
-// register puts the workflows on a worker.
-func (h *Host) register(r worker.Registry) {
-	workflows.Register(r, workflows.Options{})
+// register puts the workflows on the worker of a service.
+func (h *Host) register(r worker.Registry, s config.Service) {
+	folder, _ := s.Params["context"].(string)
+	workflows.Register(r, workflows.Options{ChatContext: folder})
 	pipeline.Register(r, h.pipelines, pipeline.Options{IsFailure: workflows.IsFailure})
 }
 

@@ -28,7 +28,8 @@ type Definition struct {
 // Options are the host's settings that reach into workflow code. Values are recorded in a run's history when they are
 // first used, so that a change of setting never disturbs a run that is under way.
 type Options struct {
-	// ChatContext is the chat application's source folder, used by ChatSetupWorkflow when its params name no context.
+	// ChatContext is the chat application's source folder, by the params of the service in the configuration. It is used
+	// by ChatSetupWorkflow when the params of a run name no context, as those of other clients may not.
 	ChatContext string
 }
 
