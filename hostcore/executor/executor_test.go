@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -139,8 +140,11 @@ func (r *run) Get(_ context.Context, into any) error {
 	if r.server.failure != nil {
 		return r.server.failure
 	}
-	*into.(*any) = r.server.result
-	return nil
+	text, err := json.Marshal(r.server.result)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
 }
 
 func executor(s *server) *Executor {
@@ -261,6 +265,8 @@ func TestAStatusTellsHowItEnded(t *testing.T) {
 		{"never", &server{}, NeverStarted, false, ""},
 		{"well", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: "fine"}, "completed", false, "fine"},
 		{"with a number", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: 3.0}, "completed", false, "3"},
+		{"with an object", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: json.RawMessage(`{"id": 12345678901234567890, "ok": true}`)}, "completed", false, `{"id":12345678901234567890,"ok":true}`},
+		{"with nothing", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED}, "completed", false, ""},
 		{"with an error text", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: "Error: no"}, "completed", true, "Error: no"},
 		{"with a result that cannot be read", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, failure: errors.New("no key")}, "completed", true, "the result cannot be read: no key"},
 		{"badly", &server{state: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, failure: temporal.NewApplicationError("disk full", "Full")}, "failed", true, "disk full"},

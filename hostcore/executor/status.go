@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,7 +29,7 @@ type Status struct {
 	TaskQueue   string             `json:"task_queue"`
 	Started     time.Time          `json:"started,omitzero"`
 	Closed      time.Time          `json:"closed,omitzero"`
-	Result      string             `json:"result,omitempty"`
+	Result      string             `json:"result,omitempty"` // a text as it is, anything else as JSON
 	Error       string             `json:"error,omitempty"`
 	Progress    *progress.Progress `json:"progress,omitempty"`
 	Pending     []Pending          `json:"pending,omitempty"`
@@ -169,7 +170,8 @@ func (e *Executor) verdict(ctx context.Context, c client.Client, st *Status) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var result any
-	if err := c.GetWorkflow(ctx, st.WorkflowID, st.RunID).Get(ctx, &result); err != nil {
+	run := c.GetWorkflow(ctx, st.WorkflowID, st.RunID)
+	if err := run.Get(ctx, &result); err != nil {
 		st.Error = Reason(err)
 		if st.State == "completed" { // its result is there, but not for us
 			st.Error = "the result cannot be read: " + st.Error
@@ -179,6 +181,10 @@ func (e *Executor) verdict(ctx context.Context, c client.Client, st *Status) {
 	if text, ok := result.(string); ok {
 		st.Result = text
 	} else if result != nil {
-		st.Result = fmt.Sprint(result)
+		var text json.RawMessage // as it is stored: an any would round large numbers
+		if run.Get(ctx, &text) != nil {
+			text, _ = json.Marshal(result) // bytes, which are no JSON
+		}
+		st.Result = string(text)
 	}
 }
