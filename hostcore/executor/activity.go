@@ -24,7 +24,7 @@ type ActivityOptions struct {
 }
 
 // Activity runs one activity outside of a workflow, with retries and history,
-// and returns its result.
+// and returns its result. The activity is cancelled when ctx ends first.
 func (e *Executor) Activity(ctx context.Context, o ActivityOptions) (any, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Minute
@@ -53,9 +53,22 @@ func (e *Executor) Activity(ctx context.Context, o ActivityOptions) (any, error)
 	}
 	var result any
 	if err := h.Get(ctx, &result); err != nil {
+		if ctx.Err() != nil {
+			return nil, leave(ctx, h, o.Name)
+		}
 		return nil, fmt.Errorf("%s: %s", o.Name, Reason(err))
 	}
 	return result, nil
+}
+
+// leave cancels an activity for whose result nobody waits any more.
+func leave(ctx context.Context, h client.ActivityHandle, name string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := h.Cancel(ctx, client.CancelActivityOptions{Reason: stopReason}); err != nil {
+		return fmt.Errorf("interrupted, and %s goes on: cancel activity %s: %w", name, h.GetID(), err)
+	}
+	return fmt.Errorf("interrupted: %s was asked to give up (activity %s)", name, h.GetID())
 }
 
 // heartbeatTimeout is how long a standalone activity may be silent.
