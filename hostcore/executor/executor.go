@@ -142,6 +142,11 @@ func (e *Executor) Start(ctx context.Context, name string, o StartOptions) (*Run
 	if s.WorkflowType() == "" {
 		return nil, fmt.Errorf("service %s has no workflow of its own, it starts %s: use host run, or host start --wait", name, strings.Join(s.Then, ", then "))
 	}
+	if s.StopWorkflow != "" {
+		if err := e.stopping(ctx, s); err != nil {
+			return nil, err
+		}
+	}
 	return e.start(ctx, s, s.WorkflowType(), s.WorkflowID, o)
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.temporal.io/api/serviceerror"
+
+	"github.com/orch-host/orch/config"
 )
 
 // StopOptions adjust one stop.
@@ -26,7 +28,8 @@ type Stopped struct {
 
 // Stop ends a service's execution: it cancels, so that running activities clean
 // up, and terminates with the reason "manual stop" when the grace is over. A
-// service with a stop_workflow has it started afterwards.
+// service with a stop_workflow has it started afterwards; one that runs already
+// is the clean-up of this stop too. With Now, it is terminated instead.
 func (e *Executor) Stop(ctx context.Context, name string, o StopOptions) (*Stopped, error) {
 	s, err := e.Service(name)
 	if err != nil {
@@ -46,11 +49,68 @@ func (e *Executor) Stop(ctx context.Context, name string, o StopOptions) (*Stopp
 			return nil, err
 		}
 	}
-	if s.StopWorkflow == "" || o.Now {
+	if s.StopWorkflow == "" {
 		return out, nil
 	}
-	out.Cleanup, err = e.start(ctx, s, s.StopWorkflow, s.WorkflowID+"_stop", StartOptions{})
+	if o.Now {
+		return out, e.endCleanup(ctx, s, out)
+	}
+	out.Cleanup, err = e.start(ctx, s, s.StopWorkflow, stopID(s), StartOptions{})
+	var already *AlreadyRunningError
+	if errors.As(err, &already) { // somebody else stops it too
+		out.Cleanup, err = &already.Run, nil
+	}
 	return out, err
+}
+
+// endCleanup terminates a clean-up that an earlier stop has left running.
+func (e *Executor) endCleanup(ctx context.Context, s config.Service, out *Stopped) error {
+	var running *StoppingError
+	if err := e.stopping(ctx, s); !errors.As(err, &running) {
+		return err
+	}
+	how, err := e.end(ctx, s.Namespace, &running.Run, StopOptions{Now: true})
+	if err == nil {
+		out.How = how
+	}
+	return err
+}
+
+// stopID is the id of the execution that takes down what a service set up.
+func stopID(s config.Service) string { return s.WorkflowID + "_stop" }
+
+// StoppingError says that what a service set up is being taken down.
+type StoppingError struct {
+	Run
+	Since time.Time
+}
+
+func (e *StoppingError) Error() string {
+	return fmt.Sprintf("%s is being stopped since %s (workflow %s), which would take down what a start sets up: host stop %s waits for it, host stop --now %s ends it; see %s",
+		e.Service, e.Since.Local().Format(time.DateTime), e.WorkflowID, e.Service, e.Service, e.WebUI)
+}
+
+// stopping refuses a service whose stop_workflow runs.
+func (e *Executor) stopping(ctx context.Context, s config.Service) error {
+	c, err := e.clients.For(s.Namespace)
+	if err != nil {
+		return err
+	}
+	d, err := c.DescribeWorkflowExecution(ctx, stopID(s), "")
+	var none *serviceerror.NotFound
+	if errors.As(err, &none) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("describe workflow %s on %s: %w", stopID(s), e.clients.Address(), err)
+	}
+	info := d.GetWorkflowExecutionInfo()
+	if states[info.GetStatus()] != "running" {
+		return nil
+	}
+	run := Run{Service: s.Name, WorkflowID: stopID(s), RunID: info.GetExecution().GetRunId(), Workflow: s.StopWorkflow, TaskQueue: s.TaskQueue, Namespace: s.Namespace}
+	run.WebUI = e.webUI(s, &run)
+	return &StoppingError{Run: run, Since: info.GetStartTime().AsTime()}
 }
 
 func (e *Executor) end(ctx context.Context, namespace string, run *Run, o StopOptions) (string, error) {
