@@ -47,6 +47,7 @@ type server struct {
 	params    []any
 	canceled  bool
 	terminate string
+	ended     bool // when it was to be terminated
 }
 
 func (s *server) For(string) (client.Client, error)   { return s, nil }
@@ -136,6 +137,9 @@ func (s *server) CancelWorkflow(context.Context, string, string) error {
 }
 
 func (s *server) TerminateWorkflow(_ context.Context, _, _, reason string, _ ...any) error {
+	if s.ended {
+		return serviceerror.NewNotFound("workflow execution already completed")
+	}
 	s.terminate = reason
 	return nil
 }
@@ -275,6 +279,14 @@ func TestAStopThatIsUnderWayIsJoined(t *testing.T) {
 	out, err = executor(s).Stop(t.Context(), "knowledge_graph", StopOptions{Now: true})
 	if err != nil || out.How != "terminated" || s.terminate != stopReason || out.Cleanup != nil {
 		t.Errorf("now: %+v, terminated for %q, %v", out, s.terminate, err)
+	}
+}
+
+func TestAStopThatComesTooLateDoesNotClaimToHaveTerminated(t *testing.T) {
+	s := &server{polled: time.Now(), state: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, ended: true}
+	out, err := executor(s).Stop(t.Context(), "knowledge_graph", StopOptions{Now: true})
+	if err != nil || out.How != "ended by itself" {
+		t.Errorf("%+v, %v", out, err)
 	}
 }
 

@@ -135,7 +135,10 @@ func (e *Executor) end(ctx context.Context, namespace string, run *Run, o StopOp
 			return "", ctx.Err()
 		}
 	}
-	if err := c.TerminateWorkflow(ctx, run.WorkflowID, run.RunID, stopReason); err != nil && !errors.As(err, &gone) {
+	switch err := c.TerminateWorkflow(ctx, run.WorkflowID, run.RunID, stopReason); {
+	case errors.As(err, &gone):
+		return "ended by itself", nil
+	case err != nil:
 		return "", fmt.Errorf("terminate workflow %s: %w", run.WorkflowID, err)
 	}
 	return "terminated", nil
