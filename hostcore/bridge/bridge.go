@@ -92,7 +92,7 @@ func (b *Bridge) execute(ctx context.Context, service string, stopping <-chan st
 		return nil, temporal.NewNonRetryableApplicationError("the activity's arguments cannot be decoded: "+err.Error(), typeUndecodable, err)
 	}
 	asked := time.Now()
-	route, limits, err := b.seat(ctx, name)
+	route, limits, err := b.seat(ctx, stopping, name)
 	b.o.Metrics.waited(service, name, asked)
 	if err != nil {
 		return nil, err
@@ -150,10 +150,9 @@ func (b *Bridge) attempt(ctx, soft context.Context, a *attempt, input []*pluginv
 	return &commonpb.Payload{Metadata: out.GetMetadata(), Data: out.GetData()}, nil
 }
 
-// cancelWhenStopping ends a wait when the worker stops polling: another host may
-// have the plugin.
-func cancelWhenStopping(ctx context.Context, cancel context.CancelFunc) {
-	stopping := activity.GetWorkerStopChannel(ctx)
+// cancelWhenStopping ends a wait when the queue is stopped: another host may have
+// the plugin.
+func cancelWhenStopping(ctx context.Context, stopping <-chan struct{}, cancel context.CancelFunc) {
 	go func() {
 		select {
 		case <-stopping:
@@ -201,8 +200,8 @@ func cancelReason(ctx context.Context) pluginv1.Cancel_Reason {
 }
 
 // seat finds the plugin and waits until it may run one more attempt.
-func (b *Bridge) seat(ctx context.Context, name string) (router.Route, []Limit, error) {
-	route, err := b.acquire(ctx, name)
+func (b *Bridge) seat(ctx context.Context, stopping <-chan struct{}, name string) (router.Route, []Limit, error) {
+	route, err := b.acquire(ctx, stopping, name)
 	if err != nil {
 		return route, nil, err
 	}
@@ -213,7 +212,7 @@ func (b *Bridge) seat(ctx context.Context, name string) (router.Route, []Limit, 
 	route.Instance.Release() // a wait must not hold up a drain
 	stop := beat(ctx)
 	wait, cancel := context.WithCancel(ctx)
-	cancelWhenStopping(wait, cancel)
+	cancelWhenStopping(wait, stopping, cancel)
 	err = b.o.Seats.take(wait, limits)
 	cancel()
 	stop()
@@ -223,7 +222,7 @@ func (b *Bridge) seat(ctx context.Context, name string) (router.Route, []Limit, 
 		}
 		return route, nil, unavailable(name, true, nil)
 	}
-	if route, err = b.acquire(ctx, name); err != nil {
+	if route, err = b.acquire(ctx, stopping, name); err != nil {
 		b.o.Seats.free(limits)
 		return route, nil, err
 	}
@@ -250,14 +249,14 @@ func (b *Bridge) Limits(route router.Route) []Limit {
 }
 
 // acquire finds the plugin, waiting for one that is expected back.
-func (b *Bridge) acquire(ctx context.Context, name string) (router.Route, error) {
+func (b *Bridge) acquire(ctx context.Context, stopping <-chan struct{}, name string) (router.Route, error) {
 	if route, ok := b.o.Router.Acquire(name); ok {
 		return route, nil
 	}
 	if b.o.Expected(name) {
 		stop := beat(ctx)
 		wait, cancel := context.WithTimeout(ctx, b.o.AwaitRoute)
-		cancelWhenStopping(wait, cancel)
+		cancelWhenStopping(wait, stopping, cancel)
 		route, ok := b.o.Router.Await(wait, name)
 		cancel()
 		stop()

@@ -8,7 +8,8 @@
 //     is ready and a slot is free, so that a host which lacks a plugin leaves
 //     the task on the queue for one that has it.
 //  2. The route is looked up by activity name. A plugin that is being restarted
-//     is waited for, with heartbeats.
+//     is waited for, with heartbeats, also when the worker is replaced meanwhile
+//     to take back the polls that are under way.
 //  3. Payload bytes pass through untouched; the worker's codec, if any, is
 //     applied by the SDK's data converter and nowhere else.
 //  4. Heartbeats of the plugin are recorded with its latest details; their

@@ -235,6 +235,25 @@ func TestAWorkerThatIsReplacedLetsItsAttemptsFinish(t *testing.T) {
 	}
 }
 
+func TestAnAttemptWaitsForItsPluginThoughTheWorkerIsReplaced(t *testing.T) {
+	r := router.New()
+	first := offer(t, r, "a", "x", nil)
+	s := newStage(t, Options{Router: r, Expected: func(string) bool { return true }, AwaitRoute: 20 * time.Second}, QueueOptions{
+		Missing: func() []string { return r.Missing([]string{"x"}) },
+	})
+	if err := s.begin(t, "x", 1).Get(t.Context(), nil); err != nil { // it is polled now, and the next poll is under way
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	r.Withdraw(first)
+	h := s.begin(t, "x", 1)
+	time.Sleep(lostAfter + 2*time.Second)
+	offer(t, r, "a", "x", nil)
+	if err := h.Get(t.Context(), nil); err != nil {
+		t.Errorf("the attempt did not wait for its plugin: %v", err)
+	}
+}
+
 func TestAQueueThatIsStoppedEndsItsAttemptsInTime(t *testing.T) {
 	r, begun := router.New(), make(chan struct{}, 1)
 	offer(t, r, "a", "x", func(s stream) error { return ticking(s, begun, time.Minute) })
