@@ -80,7 +80,11 @@ func (r *ensuring) writeLive(ctx context.Context, cur *snapshot) (before []File,
 		if err != nil {
 			return nil, err
 		}
-		same = same && bytes.Equal(was, f.Content)
+		there, err := r.readFile(ctx, cur.id, f.Path) // a crash may have left what nobody wants any more
+		if err != nil {
+			return nil, err
+		}
+		same = same && bytes.Equal(was, f.Content) && bytes.Equal(there, f.Content)
 		f.Content = was
 		before = append(before, f)
 	}

@@ -114,3 +114,23 @@ func TestAnOwnedFolderIsMadeInAVolume(t *testing.T) {
 		t.Errorf("a user that is not root wrote and read %q", got)
 	}
 }
+
+func TestAFileThatACrashLeftIsPutRightWhenTheOneBeforeIsWantedAgain(t *testing.T) {
+	w := newWorld(t)
+	reloads := 0
+	w.ensure(w.live("one", &reloads))
+	s := w.live("two", &reloads)
+	s.Reload = func(context.Context, Running) error { panic("crash") }
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = w.Ensure(t.Context(), s)
+	}()
+	other := w.engine(Options{})
+	res, err := other.Ensure(t.Context(), w.live("one", &reloads))
+	if err != nil || res.Action != Reloaded || reloads != 1 {
+		t.Errorf("after the crash: %+v, %v, %d reloads", res, err, reloads)
+	}
+	if got := w.says(res); got != "one" { // what a restart would begin with
+		t.Errorf("the file holds %q, want one", got)
+	}
+}
