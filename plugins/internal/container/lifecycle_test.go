@@ -37,6 +37,24 @@ func TestAStoppedContainerComesBackAfterItsNetworkWasRemoved(t *testing.T) {
 	}
 }
 
+func TestAStopEndsWhatACrashLeftRunningInTheMiddleOfAReplacement(t *testing.T) {
+	w := newWorld(t)
+	first := w.ensure(w.spec("old"))
+	if err := w.api.ContainerRename(t.Context(), first.ID, first.Name+suffixPrev); err != nil { // and then the caller died
+		t.Fatal(err)
+	}
+	stopped, err := w.Stop(t.Context(), w.spec("").Ref())
+	if err != nil || !stopped.Changed {
+		t.Errorf("Stop: %+v, %v", stopped, err)
+	}
+	if diff := cmp.Diff(map[string]string{first.Name + suffixPrev: "exited"}, w.containers()); diff != "" {
+		t.Errorf("containers (-want +got):\n%s", diff)
+	}
+	if res := w.ensure(w.spec("new")); w.says(res) != "new" || len(w.containers()) != 1 {
+		t.Errorf("afterwards %+v, containers %v", res, w.containers())
+	}
+}
+
 func TestADeleteKeepsVolumesUnlessTheyArePurged(t *testing.T) {
 	w := newWorld(t)
 	s := w.spec("hello")

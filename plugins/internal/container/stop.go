@@ -44,24 +44,32 @@ type StopResult struct {
 	Changed bool   // it was running
 }
 
-// Stop stops the container as gently as its stop timeout allows. A container
+// Stop stops the container as gently as its stop timeout allows, and the previous
+// one that a crash in the middle of a replacement left running. A container
 // that is stopped or absent is fine.
 func (e *Engine) Stop(ctx context.Context, ref Ref) (StopResult, error) {
 	res := StopResult{Name: ref.Name}
 	err := e.with(ctx, &ref, func() error {
-		cur, err := e.find(ctx, ref.owner(), ref.Name)
-		if err != nil || cur == nil {
-			return err
+		for _, name := range []string{ref.Name, ref.Name + suffixPrev} {
+			c, err := e.find(ctx, ref.owner(), name)
+			if err != nil {
+				return err
+			}
+			if c == nil {
+				continue
+			}
+			if name == ref.Name {
+				res.ID = c.id
+			}
+			if !c.state.Running && !c.state.Restarting {
+				continue
+			}
+			sdk.Progress(ctx, "stopping container "+name, 0, 0)
+			if err := e.stop(ctx, c); err != nil {
+				return err
+			}
+			res.Changed = true
 		}
-		res.ID = cur.id
-		if !cur.state.Running && !cur.state.Restarting {
-			return nil
-		}
-		sdk.Progress(ctx, "stopping container "+ref.Name, 0, 0)
-		if err := e.stop(ctx, cur); err != nil {
-			return err
-		}
-		res.Changed = true
 		return nil
 	})
 	res.Name = ref.Name
