@@ -22,7 +22,7 @@ type DeleteResult struct {
 }
 
 // Delete stops and removes the container, what a crash in the middle of a
-// replacement left beside it, and networks of ours that nobody is in any more.
+// replacement or of a check left beside it, and networks of ours that nobody is in any more.
 // Named volumes stay unless they are purged. An absent container is fine.
 func (e *Engine) Delete(ctx context.Context, ref Ref, o DeleteOptions) (DeleteResult, error) {
 	var res DeleteResult
@@ -46,6 +46,7 @@ func (e *Engine) Delete(ctx context.Context, ref Ref, o DeleteOptions) (DeleteRe
 			}
 			res.Changed = true
 		}
+		e.sweepRuns(ctx, ref.owner(), true)
 		networks, err := e.removeIdleNetworks(ctx, ref.Service, ref.SharedNetworks)
 		res.RemovedNetworks = append(res.RemovedNetworks, networks...)
 		if err != nil {

@@ -55,6 +55,25 @@ func TestAStopEndsWhatACrashLeftRunningInTheMiddleOfAReplacement(t *testing.T) {
 	}
 }
 
+func TestADeleteTakesAwayTheCheckThatACrashLeft(t *testing.T) {
+	w := newWorld(t)
+	s, err := w.spec("x").normalized()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ensure(s)
+	s.Ports, s.Volumes, s.Networks = nil, nil, nil
+	if _, err := w.create(t.Context(), s, "run", s.Name+".run-left", map[string]string{LabelOneShot: "true"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Delete(t.Context(), s.Ref(), DeleteOptions{Purge: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.containers(); len(got) != 0 {
+		t.Errorf("containers %v, want none", got)
+	}
+}
+
 func TestADeleteKeepsVolumesUnlessTheyArePurged(t *testing.T) {
 	w := newWorld(t)
 	s := w.spec("hello")

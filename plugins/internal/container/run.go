@@ -37,7 +37,7 @@ func (e *Engine) Run(ctx context.Context, spec Spec) (RunResult, error) {
 	if _, err := e.EnsureImage(ctx, s.Image, s.ImageSetting); err != nil {
 		return RunResult{}, err
 	}
-	e.sweepRuns(ctx, s.owner())
+	e.sweepRuns(ctx, s.owner(), false)
 	var random [6]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return RunResult{}, fmt.Errorf("name a throw-away container: %w", err)
@@ -79,8 +79,9 @@ func (e *Engine) Run(ctx context.Context, spec Spec) (RunResult, error) {
 	return res, nil
 }
 
-// sweepRuns removes throw-away containers of the owner that a crash left.
-func (e *Engine) sweepRuns(ctx context.Context, o owner) {
+// sweepRuns removes throw-away containers of the owner that a crash left:
+// those that are older than leftoverAge and, with idle, those that do not run.
+func (e *Engine) sweepRuns(ctx context.Context, o owner, idle bool) {
 	f := o.filter()
 	f.Add("label", LabelOneShot+"=true")
 	list, err := e.api.ContainerList(ctx, dcontainer.ListOptions{All: true, Filters: f})
@@ -88,7 +89,7 @@ func (e *Engine) sweepRuns(ctx context.Context, o owner) {
 		return // the run itself will tell
 	}
 	for _, c := range list {
-		if time.Since(time.Unix(c.Created, 0)) > leftoverAge {
+		if time.Since(time.Unix(c.Created, 0)) > leftoverAge || idle && c.State != dcontainer.StateRunning {
 			if err := e.remove(ctx, &snapshot{id: c.ID, name: c.ID[:12]}); err != nil {
 				sdk.Logger(ctx).Warn("a left throw-away container cannot be removed", "container", c.ID, "error", err)
 			}
