@@ -150,6 +150,23 @@ func (e *NotReadyError) Error() string {
 
 func (e *NotReadyError) Unwrap() error { return e.Err }
 
+// notTakenUpError: the component did not take up its new live files. What it
+// says, a refused connection for example, is about itself and not about the engine.
+type notTakenUpError struct {
+	name string
+	err  error
+	back error // why the files of before could not be put back
+}
+
+func (e *notTakenUpError) Error() string {
+	if e.back != nil {
+		return fmt.Sprintf("container %s does not take up its new configuration: %v; and the previous one could not be put back: %v", e.name, e.err, e.back)
+	}
+	return fmt.Sprintf("container %s does not take up its new configuration, and goes on with the previous one: %v", e.name, e.err)
+}
+
+func (e *notTakenUpError) Unwrap() []error { return []error{e.err, e.back} }
+
 func rolledBack(yes bool) string {
 	if yes {
 		return "; the previous container has been put back"
@@ -224,16 +241,19 @@ var errRace = errors.New("the container changed meanwhile")
 
 // raced tells whether err means that the world is not as it was when we looked.
 func raced(err error) bool {
-	return errors.Is(err, errRace) || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err)
+	return !ofComponent(err) && (errors.Is(err, errRace) || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err))
+}
+
+// ofComponent tells whether err carries the component's errors, not the engine's.
+func ofComponent(err error) bool {
+	var notReady *NotReadyError
+	var notTakenUp *notTakenUpError
+	return errors.As(err, &notReady) || errors.As(err, &notTakenUp)
 }
 
 // outage tells whether err means that the engine went away.
 func outage(err error) bool {
-	if err == nil {
-		return false
-	}
-	var notReady *NotReadyError // carries the component's errors, not the engine's
-	if errors.As(err, &notReady) {
+	if err == nil || ofComponent(err) {
 		return false
 	}
 	var netErr *net.OpError

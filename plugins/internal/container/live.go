@@ -10,8 +10,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
+	dcontainer "github.com/docker/docker/api/types/container"
 
 	"github.com/orch-host/orch/sdk"
 )
@@ -20,6 +22,10 @@ import (
 // between the writing of a file and its reload leaves the two different, and
 // the next Ensure reloads.
 const appliedSuffix = ".applied"
+
+// takeBackTime is how long a component that runs has to take its previous files
+// up again, before it is started anew.
+const takeBackTime = 5 * time.Second
 
 func (s Spec) applied() []File {
 	var copies []File
@@ -116,16 +122,19 @@ func (r *ensuring) reload(ctx context.Context, cur *snapshot) error {
 	}
 	sdk.Progress(ctx, "reloading "+r.s.Name, 0, 0)
 	if err := r.takeUp(ctx, cur); err != nil {
-		cleanup, cancel := sdk.Cleanup(ctx)
-		defer cancel()
-		back := r.writeFiles(cleanup, cur, before)
+		if ctx.Err() != nil {
+			var cancel context.CancelFunc
+			ctx, cancel = sdk.Cleanup(ctx)
+			defer cancel()
+		}
+		back := r.writeFiles(ctx, cur, before)
 		if back == nil {
-			back = r.takeUp(cleanup, cur)
+			back = r.takeBack(ctx, cur)
 		}
-		if back != nil {
-			return fmt.Errorf("container %s does not take up its new configuration: %w; and the previous one could not be put back: %w", r.s.Name, err, back)
+		if outage(back) { // of the engine: once it is there again, so is the next attempt
+			return back
 		}
-		return fmt.Errorf("container %s does not take up its new configuration, and goes on with the previous one: %w", r.s.Name, err)
+		return &notTakenUpError{name: r.s.Name, err: err, back: back}
 	}
 	return r.writeFiles(ctx, cur, r.s.applied())
 }
@@ -141,6 +150,34 @@ func (r *ensuring) takeUp(ctx context.Context, cur *snapshot) error {
 		return err
 	}
 	return r.awaitReady(ctx, cur)
+}
+
+// takeBack has the component work with the files that it had before, which are
+// in place again. One that has ended over the others, or does not take these up
+// either, is started with them.
+func (r *ensuring) takeBack(ctx context.Context, cur *snapshot) error {
+	now, err := r.find(ctx, r.s.owner(), r.s.Name)
+	if err != nil {
+		return err
+	}
+	r.waitFor = nil // it may take as long as a start
+	if now != nil && now.id == cur.id && now.running() {
+		brief, cancel := context.WithTimeout(ctx, takeBackTime)
+		defer cancel()
+		if r.takeUp(brief, now) == nil {
+			return nil
+		}
+	}
+	if err := wrap(r.api.ContainerRestart(ctx, cur.id, dcontainer.StopOptions{}), "start container %s again", cur.name); err != nil {
+		return err
+	}
+	if now, err = r.find(ctx, r.s.owner(), r.s.Name); err != nil {
+		return err
+	}
+	if now == nil || now.id != cur.id {
+		return fmt.Errorf("container %s has been taken away", cur.name)
+	}
+	return r.awaitReady(ctx, now)
 }
 
 // readFile reads a file of a container, running or not; nil when there is none.

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/orch-host/orch/plugins/internal/ready"
 )
 
 // live is a web server that serves a live file; reloads counts what it was told.
@@ -132,5 +135,29 @@ func TestAFileThatACrashLeftIsPutRightWhenTheOneBeforeIsWantedAgain(t *testing.T
 	}
 	if got := w.says(res); got != "one" { // what a restart would begin with
 		t.Errorf("the file holds %q, want one", got)
+	}
+}
+
+// crash has the process in the container exit.
+func crash(at Endpoints) { _, _ = get("http://" + at.Addr(8080) + "/crash") }
+
+func TestAComponentThatEndsOverItsNewFileIsStartedWithTheOneBefore(t *testing.T) {
+	w := newWorld(t)
+	reloads := 0
+	before := w.ensure(w.live("one", &reloads))
+	s := w.live("bad", &reloads)
+	s.Reload = func(ctx context.Context, c Running) error {
+		if reloads++; reloads == 1 {
+			crash(c.At)
+		}
+		return ready.Poll(ctx, ready.HTTP("http://"+c.At.Addr(8080)+"/", ready.HTTPOptions{Contains: "bad"}), ready.PollOptions{Timeout: time.Second})
+	}
+	_, err := w.Ensure(t.Context(), s)
+	if err == nil || !strings.Contains(err.Error(), "goes on with the previous one") {
+		t.Errorf("error %v", err)
+	}
+	after := w.ensure(w.live("one", &reloads))
+	if after.Action != Unchanged || after.ID != before.ID || w.says(after) != "one" {
+		t.Errorf("afterwards: %+v, serves %q", after, w.says(after))
 	}
 }

@@ -1,11 +1,13 @@
 // Command box is the process in the containers of this package's tests.
 //
 //	box serve TEXT [DELAY]   answers TEXT on :8080 after DELAY, until SIGTERM
-//	box file PATH            answers the content of PATH on :8080
+//	box file PATH            answers the content of PATH on :8080; does not start with "bad" in it
 //	box write PATH TEXT      writes the file and answers its content on :8080
 //	box env NAME             answers the variable on :8080
 //	box exit CODE LINE...    prints the lines and exits
 //	box hang                 does nothing, until SIGTERM
+//
+// A server that is asked for /crash exits.
 package main
 
 import (
@@ -41,6 +43,10 @@ func main() {
 		}
 		fallthrough
 	case "file":
+		if data, _ := os.ReadFile(args[1]); string(data) == "bad" {
+			fmt.Println("bad content")
+			os.Exit(6)
+		}
 		answer = func() string {
 			data, err := os.ReadFile(args[1])
 			if err != nil {
@@ -55,7 +61,10 @@ func main() {
 	go func() {
 		time.Sleep(delay)
 		fmt.Println("listening")
-		err := http.ListenAndServe(":8080", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		err := http.ListenAndServe(":8080", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/crash" {
+				os.Exit(7)
+			}
 			fmt.Fprint(w, answer())
 		}))
 		fmt.Println(err)
