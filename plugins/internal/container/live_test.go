@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	dcontainer "github.com/docker/docker/api/types/container"
+
 	"github.com/orch-host/orch/plugins/internal/ready"
 )
 
@@ -159,5 +161,35 @@ func TestAComponentThatEndsOverItsNewFileIsStartedWithTheOneBefore(t *testing.T)
 	after := w.ensure(w.live("one", &reloads))
 	if after.Action != Unchanged || after.ID != before.ID || w.says(after) != "one" {
 		t.Errorf("afterwards: %+v, serves %q", after, w.says(after))
+	}
+}
+
+func TestAContainerThatWasSentASignalIsStillRestarted(t *testing.T) {
+	w := newWorld(t)
+	reloads := 0
+	w.ensure(w.live("one", &reloads))
+	s := w.live("two", &reloads)
+	s.Reload = func(ctx context.Context, c Running) error { return c.Signal(ctx, "SIGWINCH") }
+	res := w.ensure(s)
+	crash(res.Endpoints)
+	err := ready.Poll(t.Context(), func(ctx context.Context) error {
+		c, err := w.api.ContainerInspect(ctx, res.ID)
+		if err == nil && (c.RestartCount == 0 || !c.State.Running) {
+			err = errors.New("it has not been restarted")
+		}
+		return err
+	}, ready.PollOptions{Every: 50 * time.Millisecond, Timeout: 10 * time.Second})
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := w.Stop(t.Context(), s.Ref()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.api.ContainerInspect(t.Context(), res.ID)
+	if err != nil || c.State.Running || c.HostConfig.RestartPolicy.Name != dcontainer.RestartPolicyDisabled {
+		t.Errorf("stopped: running %v, policy %q, %v: a restart of Docker would bring it back", c.State.Running, c.HostConfig.RestartPolicy.Name, err)
+	}
+	if res = w.ensure(w.live("two", &reloads)); res.Action != Started {
+		t.Errorf("started again: %+v", res)
 	}
 }

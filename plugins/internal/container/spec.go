@@ -76,6 +76,7 @@ type Spec struct {
 	// A failure is a [VerifyError].
 	Verify *Command `json:"-"`
 	// Reload has the running component take up its live files (see File.Live).
+	// With it the restart policy unless-stopped is always: signals end the former.
 	Reload func(ctx context.Context, c Running) error `json:"-"`
 
 	// Ready asks the component itself, once, whether it can be used; nil error
@@ -116,7 +117,7 @@ type Command struct {
 type Running struct {
 	Name   string
 	At     Endpoints
-	Signal func(ctx context.Context, name string) error // sends its process a signal such as SIGHUP
+	Signal func(ctx context.Context, name string) error // sends its process a signal such as SIGHUP, which does not end it
 }
 
 // Port publishes a port of the container on the host.
@@ -192,6 +193,9 @@ func ContainerName(service, component string) string { return service + "-" + co
 func (s Spec) normalized() (Spec, error) {
 	s.Name = cmp.Or(s.Name, ContainerName(s.Service, s.Component))
 	s.Restart = cmp.Or(s.Restart, "unless-stopped")
+	if s.Reload != nil {
+		s = s.signalled()
+	}
 	s.StopTimeout = cmp.Or(s.StopTimeout, 10*time.Second)
 	s.ReadyTimeout = cmp.Or(s.ReadyTimeout, 2*time.Minute)
 	bad := func(format string, args ...any) (Spec, error) {
@@ -260,6 +264,19 @@ func (s Spec) normalized() (Spec, error) {
 		return bad("limits cannot be negative")
 	}
 	return s, nil
+}
+
+// signalled is the spec of a container that is sent signals. Docker takes each of
+// them for a manual stop, after which unless-stopped restarts nothing, neither
+// after a crash nor at boot (github.com/moby/moby/issues/41302); it leaves always
+// alone where the container says which signal is meant to stop it. Engine.Stop
+// sees to it that a stopped container stays so.
+func (s Spec) signalled() Spec {
+	if s.Restart == "unless-stopped" {
+		s.Restart = "always"
+	}
+	s.StopSignal = cmp.Or(s.StopSignal, "SIGTERM")
+	return s
 }
 
 func in(setting string) string {

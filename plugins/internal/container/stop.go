@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	dcontainer "github.com/docker/docker/api/types/container"
+
 	"github.com/orch-host/orch/sdk"
 )
 
@@ -65,6 +67,11 @@ func (e *Engine) Stop(ctx context.Context, ref Ref) (StopResult, error) {
 				continue
 			}
 			sdk.Progress(ctx, "stopping container "+name, 0, 0)
+			if c.restart == dcontainer.RestartPolicyAlways { // it would come back with Docker; the next Ensure turns it on again
+				if err := e.setRestart(ctx, c, dcontainer.RestartPolicyDisabled); err != nil {
+					return err
+				}
+			}
 			if err := e.stop(ctx, c); err != nil {
 				return err
 			}
