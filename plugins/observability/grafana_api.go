@@ -47,18 +47,9 @@ func (g *group) configureGrafana(ctx context.Context, _ any) (GrafanaOutput, err
 		return GrafanaOutput{}, err
 	}
 	out := GrafanaOutput{Grafana: api.base}
-	id := ownUIDs()
-	for kind := range id { // links and dashboards refer to what is there already by its own id
-		for _, d := range datasources(outsideStack(c), ownUIDs()) {
-			if d.Type != kind {
-				continue
-			}
-			if have, err := api.datasource(ctx, d.Name); err != nil {
-				return out, err
-			} else if have != nil {
-				id[kind] = have.UID
-			}
-		}
+	id, err := api.uids(ctx)
+	if err != nil {
+		return out, err
 	}
 	for _, want := range datasources(outsideStack(c), id) {
 		done, err := api.ensureDatasource(ctx, want)
@@ -84,7 +75,11 @@ func (g *group) addLokiDatasource(ctx context.Context, _ any) (Configured, error
 	if err != nil {
 		return Configured{}, err
 	}
-	return api.ensureDatasource(ctx, datasources(outsideStack(c), ownUIDs())[0])
+	id, err := api.uids(ctx)
+	if err != nil {
+		return Configured{}, err
+	}
+	return api.ensureDatasource(ctx, datasources(outsideStack(c), id)[0])
 }
 
 // grafanaAPI is a Grafana that runs already.
@@ -116,6 +111,22 @@ func (c Config) grafanaAPI(ctx context.Context) (*grafanaAPI, error) {
 		transport.DefaultAuthentication = httptransport.BasicAuth(c.Grafana.user(), secret.Reveal())
 	}
 	return &grafanaAPI{base: base, datasources: datasourcesapi.New(transport, strfmt.Default), dashboards: dashboardsapi.New(transport, strfmt.Default)}, nil
+}
+
+// uids are the ids of the datasources that are there already, by which links
+// and dashboards refer to them, and our own for the others.
+func (a *grafanaAPI) uids(ctx context.Context) (uids, error) {
+	id := ownUIDs()
+	for _, d := range datasources(addresses{}, ownUIDs()) {
+		have, err := a.datasource(ctx, d.Name)
+		if err != nil {
+			return nil, err
+		}
+		if have != nil {
+			id[d.Type] = have.UID
+		}
+	}
+	return id, nil
 }
 
 // datasource looks one up by name; nil when there is none.

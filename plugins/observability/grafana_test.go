@@ -119,6 +119,27 @@ func TestDashboardsReferToTheDatasourceThatWasThere(t *testing.T) {
 	}
 }
 
+func TestBothActivitiesOfGrafanaLinkToTheJaegerThatWasThere(t *testing.T) {
+	address, client := standIn(t)
+	if _, err := client.Datasources.AddDataSource(&models.AddDataSourceCommand{Name: "Jaeger", Type: "jaeger", UID: "theirs", Access: "proxy", URL: "http://old:16686"}); err != nil {
+		t.Fatal(err)
+	}
+	h := start(t, map[string]any{"grafana": map[string]any{"url": address, "password": "s3cret"}})
+	h.Run("add_loki_datasource_activity", map[string]any{})
+	found, err := client.Datasources.GetDataSourceByName("Loki")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprint(found.Payload.JSONData); !strings.Contains(text, "datasourceUid:theirs") {
+		t.Errorf("Loki's link to the trace: %s", text)
+	}
+	configureGrafana(t, h)
+	var d observability.Configured
+	if err := h.Run("add_loki_datasource_activity", map[string]any{}).Decode(&d); err != nil || d.Status != "unchanged" {
+		t.Errorf("after configure_grafana_activity: %+v, %v", d, err)
+	}
+}
+
 func TestTheLokiDatasourceIsMadeOnceAndCorrectedWhenItDiffers(t *testing.T) {
 	address, client := standIn(t)
 	h := start(t, map[string]any{"grafana": map[string]any{"url": address, "password": "s3cret"}})
