@@ -165,8 +165,17 @@ func (a *grafanaAPI) ensureDatasource(ctx context.Context, want datasource) (Con
 		case have.Type == want.Type && string(have.Access) == want.Access && have.URL == want.URL && holds(have.JSONData, want.JSONData):
 			return done, nil
 		}
+		data, _ := normal(have.JSONData).(object)
+		if data == nil {
+			data = object{}
+		}
+		merge(data, want.JSONData, false)
+		// Grafana takes what an update leaves out for off: what the datasource has
+		// beside ours goes back with it. Secrets that are left out stay.
 		_, err = a.datasources.UpdateDataSourceByUIDWithParams(datasourcesapi.NewUpdateDataSourceByUIDParamsWithContext(ctx).WithUID(have.UID).WithBody(&models.UpdateDataSourceCommand{
-			Name: want.Name, Type: want.Type, UID: have.UID, Access: models.DsAccess(want.Access), URL: want.URL, JSONData: want.JSONData,
+			Name: want.Name, Type: want.Type, UID: have.UID, Access: models.DsAccess(want.Access), URL: want.URL, JSONData: data,
+			IsDefault: have.IsDefault, BasicAuth: have.BasicAuth, BasicAuthUser: have.BasicAuthUser, WithCredentials: have.WithCredentials,
+			User: have.User, Database: have.Database,
 		}))
 		done.Status = "updated"
 		return done, a.explain("correct datasource "+want.Name, err)

@@ -119,6 +119,29 @@ func TestDashboardsReferToTheDatasourceThatWasThere(t *testing.T) {
 	}
 }
 
+func TestADatasourceOfTheirsIsCorrectedAndKeepsWhatElseItHas(t *testing.T) {
+	address, client := standIn(t)
+	if _, err := client.Datasources.AddDataSource(&models.AddDataSourceCommand{
+		Name: "Loki", Type: "loki", UID: "theirs", Access: "proxy", URL: "http://old:3100", IsDefault: true, BasicAuth: true, BasicAuthUser: "reader",
+		JSONData: map[string]any{"maxLines": 50},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	h := start(t, map[string]any{"grafana": map[string]any{"url": address, "password": "s3cret"}})
+	h.Run("add_loki_datasource_activity", map[string]any{})
+	found, err := client.Datasources.GetDataSourceByUID("theirs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := found.Payload
+	if d.URL != "http://localhost:3100" || !d.IsDefault || !d.BasicAuth || d.BasicAuthUser != "reader" {
+		t.Errorf("%+v, want the address corrected and the rest kept", d)
+	}
+	if text := fmt.Sprint(d.JSONData); !strings.Contains(text, "maxLines:50") || !strings.Contains(text, "derivedFields") {
+		t.Errorf("jsonData: %s", text)
+	}
+}
+
 func TestBothActivitiesOfGrafanaLinkToTheJaegerThatWasThere(t *testing.T) {
 	address, client := standIn(t)
 	if _, err := client.Datasources.AddDataSource(&models.AddDataSourceCommand{Name: "Jaeger", Type: "jaeger", UID: "theirs", Access: "proxy", URL: "http://old:16686"}); err != nil {
