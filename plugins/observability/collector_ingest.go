@@ -43,6 +43,9 @@ type ContainerLogs struct {
 func (g *group) generateConfig(ctx context.Context, in ContainerLogs) (string, error) {
 	c := g.current()
 	name := cmp.Or(in.ServiceName, sdk.GetInfo(ctx).Service, "default")
+	if err := checkIngestName(name); err != nil {
+		return "", err
+	}
 	paths := joined(in.LogPaths)
 	if one, ok := in.LogPaths.(string); ok && one != "" {
 		paths = []string{one}
@@ -75,6 +78,9 @@ type OTLPApps struct {
 func (g *group) enableOTLP(ctx context.Context, in OTLPApps) (string, error) {
 	c := g.current()
 	name := cmp.Or(in.ServiceName, sdk.GetInfo(ctx).Service, "default")
+	if err := checkIngestName(name); err != nil {
+		return "", err
+	}
 	endpoint := cmp.Or(in.OTLPEndpoint, fmt.Sprintf("http://localhost:%d", cmp.Or(c.Collector.HTTPPort, otlpHTTP)))
 	if err := c.checkOTLP(endpoint); err != nil {
 		return "", err
@@ -225,13 +231,12 @@ type ServiceIngest struct {
 // removeIngest is remove_collector_ingest_activity.
 func (g *group) removeIngest(ctx context.Context, in ServiceIngest) (Pushed, error) {
 	name := cmp.Or(in.ServiceName, sdk.GetInfo(ctx).Service, "default")
-	one, err := parseIngestion(ingestHead + name + "\n")
-	if err != nil {
+	if err := checkIngestName(name); err != nil {
 		return Pushed{}, err
 	}
 	g.ingests.Lock()
 	defer g.ingests.Unlock()
-	err = os.Remove(one.file(sdk.StateDir(ctx)))
+	err := os.Remove((ingestion{name: name}).file(sdk.StateDir(ctx)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Pushed{Service: name, Action: container.Unchanged}, nil
 	}

@@ -34,13 +34,22 @@ func parseIngestion(text string) (ingestion, error) {
 	if head, _, _ := strings.Cut(text, "\n"); strings.HasPrefix(head, ingestHead) {
 		in.name = strings.TrimSpace(strings.TrimPrefix(head, ingestHead))
 	}
-	if !stackRE.MatchString(in.name) {
-		return in, sdk.NonRetryable(fmt.Errorf("service_name %q: want letters, digits, \"_\", \".\" or \"-\"", in.name))
+	if err := checkIngestName(in.name); err != nil {
+		return in, err
 	}
 	if err := yaml.Unmarshal([]byte(text), &in.config); err != nil {
 		return in, sdk.NonRetryable(fmt.Errorf("the configuration is not YAML: %w", err))
 	}
 	return in, nil
+}
+
+// checkIngestName refuses a name that cannot be a file's; pieces of
+// configuration are kept under their service's name, and carry it in their head line.
+func checkIngestName(name string) error {
+	if !stackRE.MatchString(name) {
+		return sdk.NonRetryable(fmt.Errorf("service_name %q: want letters, digits, \"_\", \".\" or \"-\"", name))
+	}
+	return nil
 }
 
 func ingestFolder(state string) string { return filepath.Join(state, "collector") }

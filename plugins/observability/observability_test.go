@@ -113,3 +113,40 @@ func TestAShipmentIsListedAndStopped(t *testing.T) {
 		t.Errorf("want no shipment, got %+v", all)
 	}
 }
+
+// withoutDocker serves the plugin with an engine that is not there and a service's piece of the collector's configuration.
+func withoutDocker(t *testing.T, piece string) (h *sdktest.Harness, state string) {
+	t.Helper()
+	state = t.TempDir()
+	if piece != "" {
+		if err := os.MkdirAll(filepath.Join(state, "collector"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(state, "collector", "shop.yaml"), []byte(piece), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := observability.Plugin("1.0.0")
+	h = sdktest.Start(t, p, sdktest.StateDir(state), sdktest.Config(map[string]any{"docker": map[string]any{"host": "unix://" + filepath.Join(state, "none.sock")}}))
+	t.Cleanup(func() {
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	return h, state
+}
+
+func TestAServiceNameThatIsNoFileNameIsRefused(t *testing.T) {
+	h, state := withoutDocker(t, "")
+	for _, activity := range []string{"enable_otlp_receiver_activity", "generate_and_validate_config_activity", "remove_collector_ingest_activity"} {
+		for _, name := range []string{"../up", "x\n#/../../../up"} {
+			f := h.Execute(sdktest.Call{Activity: activity, Args: []any{map[string]any{"service_name": name}}}).Failure
+			if f == nil || !f.NonRetryable || !strings.Contains(f.Message, "service_name") {
+				t.Errorf("%s for %q: %v, want it refused", activity, name, f)
+			}
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(state, "*", "*up*")); len(left) > 0 {
+		t.Errorf("files %v", left)
+	}
+}
