@@ -236,7 +236,12 @@ func (g *group) removeIngest(ctx context.Context, in ServiceIngest) (Pushed, err
 	}
 	g.ingests.Lock()
 	defer g.ingests.Unlock()
-	err := os.Remove((ingestion{name: name}).file(sdk.StateDir(ctx)))
+	file := (ingestion{name: name}).file(sdk.StateDir(ctx))
+	leaving := file + ".leaving" // until the collector runs without it: an attempt that fails is gone on with
+	err := os.Rename(file, leaving)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.Stat(leaving)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return Pushed{Service: name, Action: container.Unchanged}, nil
 	}
@@ -244,7 +249,13 @@ func (g *group) removeIngest(ctx context.Context, in ServiceIngest) (Pushed, err
 		return Pushed{}, fmt.Errorf("remove what the collector ingests: %w", err)
 	}
 	out, err := g.collector().Start(ctx, container.StartInput{})
-	return Pushed{Service: name, Action: out.Action, Changed: out.Changed}, err
+	if err != nil {
+		return Pushed{}, err
+	}
+	if err := os.Remove(leaving); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Pushed{}, fmt.Errorf("remove what the collector ingests: %w", err)
+	}
+	return Pushed{Service: name, Action: out.Action, Changed: out.Changed}, nil
 }
 
 // lokiEndpoint turns an address of Loki into the OTLP endpoint as the

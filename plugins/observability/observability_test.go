@@ -136,6 +136,20 @@ func withoutDocker(t *testing.T, piece string) (h *sdktest.Harness, state string
 	return h, state
 }
 
+func TestTheRemovalOfAnIngestIsNotDoneBeforeTheCollectorHasLetGoOfIt(t *testing.T) {
+	h, _ := withoutDocker(t, "# orch ingest: shop\nprocessors: {batch/shop: {}}\n")
+	remove := sdktest.Call{Activity: "remove_collector_ingest_activity", Args: []any{map[string]any{"service_name": "shop"}}}
+	for attempt := 1; attempt <= 2; attempt++ {
+		if f := h.Execute(remove).Failure; f == nil || !strings.Contains(f.Message, "no Docker engine answers") {
+			t.Errorf("attempt %d: %v, want the engine's absence", attempt, f)
+		}
+	}
+	remove.Args = []any{map[string]any{"service_name": "another"}}
+	if f := h.Execute(remove).Failure; f != nil {
+		t.Errorf("an ingest that never was: %v", f)
+	}
+}
+
 func TestAServiceNameThatIsNoFileNameIsRefused(t *testing.T) {
 	h, state := withoutDocker(t, "")
 	for _, activity := range []string{"enable_otlp_receiver_activity", "generate_and_validate_config_activity", "remove_collector_ingest_activity"} {
