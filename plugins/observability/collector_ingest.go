@@ -162,15 +162,12 @@ func (g *group) push(ctx context.Context, text string) (Pushed, container.StartO
 	}
 	g.ingests.Lock()
 	defer g.ingests.Unlock()
-	undo, err := in.keep(sdk.StateDir(ctx))
+	end, err := in.keep(sdk.StateDir(ctx))
 	if err != nil {
 		return Pushed{}, container.StartOutput{}, err
 	}
 	out, err := g.collector().Start(ctx, container.StartInput{})
-	if err != nil {
-		if ctx.Err() == nil { // an attempt that was cut short goes on with the next one
-			err = errors.Join(err, undo())
-		}
+	if err = errors.Join(err, end(err == nil)); err != nil {
 		return Pushed{}, out, err
 	}
 	return Pushed{Service: in.name, Action: out.Action, Changed: out.Changed}, out, nil

@@ -79,23 +79,41 @@ func loadIngests(state string) ([]ingestion, error) {
 	return all, nil
 }
 
-// keep writes the ingestion and returns how to take that back.
-func (in ingestion) keep(state string) (undo func() error, err error) {
+// keep writes the ingestion and returns how to end that: for good, or by taking
+// it back. Until then what was there before lies beside it, nothing as an empty
+// file, so that the attempt after one that was killed takes back to the same.
+func (in ingestion) keep(state string) (end func(good bool) error, err error) {
 	if err := os.MkdirAll(ingestFolder(state), 0o700); err != nil {
 		return nil, fmt.Errorf("keep what the collector ingests: %w", err)
 	}
-	before, err := os.ReadFile(in.file(state))
-	absent := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !absent {
-		return nil, fmt.Errorf("read what the collector ingests: %w", err)
-	}
-	undo = func() error {
-		if absent {
-			return os.Remove(in.file(state))
+	file := in.file(state)
+	aside := file + ".before"
+	before, err := os.ReadFile(aside)
+	if errors.Is(err, fs.ErrNotExist) {
+		before, err = os.ReadFile(file)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = replaceFile(aside, before)
 		}
-		return replaceFile(in.file(state), before)
 	}
-	return undo, replaceFile(in.file(state), []byte(in.text))
+	if err != nil {
+		return nil, fmt.Errorf("keep what the collector ingests: %w", err)
+	}
+	end = func(good bool) (err error) {
+		switch {
+		case good:
+		case len(before) == 0:
+			if err = os.Remove(file); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+		default:
+			err = replaceFile(file, before)
+		}
+		if err != nil {
+			return err
+		}
+		return os.Remove(aside)
+	}
+	return end, replaceFile(file, []byte(in.text))
 }
 
 // with replaces the ingestion of the same name, or adds it.

@@ -48,6 +48,47 @@ func TestTwoServicesThatDifferAboutTheSameThingAreTold(t *testing.T) {
 	}
 }
 
+func TestAnAttemptAfterOneThatWasKilledTakesBackToWhatWasThereBefore(t *testing.T) {
+	one, two := ingest(t, "shop", "a: 1\n"), ingest(t, "shop", "a: 2\n")
+	for name, before := range map[string]*ingestion{"another piece": &one, "nothing": nil} {
+		t.Run(name, func(t *testing.T) {
+			state := t.TempDir()
+			want := ""
+			if before != nil {
+				end, err := before.keep(state)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := end(true); err != nil {
+					t.Fatal(err)
+				}
+				want = before.text
+			}
+			if _, err := two.keep(state); err != nil { // and is killed
+				t.Fatal(err)
+			}
+			end, err := two.keep(state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := end(false); err != nil {
+				t.Fatal(err)
+			}
+			all, err := loadIngests(state)
+			got := ""
+			for _, in := range all {
+				got += in.text
+			}
+			if err != nil || got != want {
+				t.Errorf("%q, %v, want %q", got, err, want)
+			}
+			if left, _ := filepath.Glob(filepath.Join(ingestFolder(state), "*.before")); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
 func TestTheFoldersOfFileReceiversAreFound(t *testing.T) {
 	for _, tt := range []struct {
 		include, want string
