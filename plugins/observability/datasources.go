@@ -27,7 +27,7 @@ func insideStack() addresses {
 
 // outsideStack is how another Grafana does.
 func outsideStack(c Config) addresses {
-	local := func(port, standard int) string { return fmt.Sprintf("http://localhost:%d", cmp.Or(port, standard)) }
+	local := func(port, standard int) string { return c.local(cmp.Or(port, standard)) }
 	return addresses{
 		"loki":       cmp.Or(c.Loki.URL, local(c.Loki.Port, lokiPort)),
 		"prometheus": cmp.Or(c.Prometheus.URL, local(c.Prometheus.Port, prometheusPort)),

@@ -91,7 +91,7 @@ type grafanaAPI struct {
 
 // grafanaAPI is the Grafana at grafana.url, else the stack's own.
 func (c Config) grafanaAPI(ctx context.Context) (*grafanaAPI, error) {
-	base := cmp.Or(c.Grafana.URL, fmt.Sprintf("http://localhost:%d", cmp.Or(c.Grafana.Port, grafanaPort)))
+	base := cmp.Or(c.Grafana.URL, c.local(cmp.Or(c.Grafana.Port, grafanaPort)))
 	u, err := url.Parse(base)
 	if err != nil {
 		return nil, sdk.NonRetryable(fmt.Errorf("%s.grafana.url: %w", settings, err))

@@ -182,3 +182,18 @@ func TestAnEndpointThatTheCollectorDoesNotListenOnIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStackIsReachedWhereItsPortsAreBound(t *testing.T) {
+	for bind, want := range map[string]string{
+		"": "http://localhost:3100", "127.0.0.1": "http://localhost:3100", "0.0.0.0": "http://localhost:3100", "::": "http://localhost:3100",
+		"192.0.2.7": "http://192.0.2.7:3100", "::1": "http://[::1]:3100",
+	} {
+		c := Config{Bind: bind}
+		if got := outsideStack(c)["loki"]; got != want {
+			t.Errorf("bound to %q: Loki is asked at %s, want %s", bind, got, want)
+		}
+		if api, err := c.grafanaAPI(t.Context()); err != nil || api.base != strings.Replace(want, "3100", "3000", 1) {
+			t.Errorf("bound to %q: Grafana is asked at %s, %v", bind, api.base, err)
+		}
+	}
+}

@@ -20,7 +20,7 @@ const (
 type JaegerConfig struct {
 	Common
 	Port      int    `json:"port,omitempty" jsonschema:"port of the web interface and the query API on the host; default 16686"`
-	URL       string `json:"url,omitempty" jsonschema:"its address as a Grafana that is not the stack's own reaches it; default http://localhost:16686"`
+	URL       string `json:"url,omitempty" jsonschema:"its address as a Grafana that is not the stack's own reaches it; default http://localhost:16686, or the address in bind"`
 	Retention string `json:"retention,omitempty" jsonschema:"age at which traces are deleted, such as 72h or 7d; default 7d"`
 }
 

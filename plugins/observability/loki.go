@@ -24,7 +24,7 @@ const (
 type LokiConfig struct {
 	Common
 	Port      int      `json:"port,omitempty" jsonschema:"port of the HTTP API on the host; default 3100"`
-	URL       string   `json:"url,omitempty" jsonschema:"Loki's address as a Grafana that is not the stack's own reaches it; default http://localhost:3100"`
+	URL       string   `json:"url,omitempty" jsonschema:"Loki's address as a Grafana that is not the stack's own reaches it; default http://localhost:3100, or the address in bind"`
 	Retention string   `json:"retention,omitempty" jsonschema:"age at which logs are deleted, and beyond which they are refused, such as 720h or 30d; default 30d"`
 	Labels    []string `json:"labels,omitempty" jsonschema:"resource attributes that become index labels beside service.name and those of ingest.labels and rules; each has few values; default host.name, container.name, log.file.name"`
 	IngestMB  int      `json:"ingest_mb,omitempty" jsonschema:"megabytes per second that are taken; default 256"`

@@ -24,7 +24,7 @@ const (
 type PrometheusConfig struct {
 	Common
 	Port           int               `json:"port,omitempty" jsonschema:"port of the HTTP API on the host; default 9090"`
-	URL            string            `json:"url,omitempty" jsonschema:"its address as a Grafana that is not the stack's own reaches it; default http://localhost:9090"`
+	URL            string            `json:"url,omitempty" jsonschema:"its address as a Grafana that is not the stack's own reaches it; default http://localhost:9090, or the address in bind"`
 	Retention      string            `json:"retention,omitempty" jsonschema:"age at which metrics are deleted, such as 15d; default 15d"`
 	ScrapeInterval string            `json:"scrape_interval,omitempty" jsonschema:"default 15s"`
 	Targets        map[string]string `json:"targets,omitempty" jsonschema:"further targets, host:port by job name; host.docker.internal is this machine"`

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,6 +140,15 @@ func (p part) plan(c Config, stack string) (container.Plan, error) {
 }
 
 func (c Config) stack() string { return cmp.Or(c.Stack, defaultStack) }
+
+// local is the URL of a published port of the stack, as it is reached from this machine.
+func (c Config) local(port int) string {
+	host := "localhost"
+	if ip := net.ParseIP(c.Bind); ip != nil && !ip.IsUnspecified() && c.Bind != "127.0.0.1" { // bound to this one alone
+		host = c.Bind
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
+}
 
 // object is a YAML or JSON object.
 type object = map[string]any
