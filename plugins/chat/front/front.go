@@ -96,6 +96,12 @@ func newProxy(target string) *httputil.ReverseProxy {
 			p.Out.URL.Scheme, p.Out.URL.Host = "http", target
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 			p.SetXForwarded()
+			// A proxy before this one, such as cloudflared, knows better how the client came.
+			for _, name := range []string{"Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+				if said := p.In.Header[name]; said != nil {
+					p.Out.Header[name] = said
+				}
+			}
 			p.Out.Host = p.In.Host
 		},
 		FlushInterval: -1,

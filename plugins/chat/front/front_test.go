@@ -136,6 +136,44 @@ func TestATargetThatCannotBeReachedIsNotSwitchedTo(t *testing.T) {
 	}
 }
 
+func TestTheApplicationSeesWhatAProxyBeforeTheFrontSays(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, h := range []string{"X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded"} {
+			fmt.Fprintln(w, r.Header.Values(h))
+		}
+	}))
+	t.Cleanup(s.Close)
+	f, at := serve(t, t.TempDir())
+	if _, err := f.Switch(t.Context(), strings.TrimPrefix(s.URL, "http://"), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		header http.Header
+		want   string
+	}{
+		{http.Header{}, "[http]\n[" + strings.TrimPrefix(at, "http://") + "]\n[]\n"},
+		{
+			http.Header{"X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"chat.example.com"}, "Forwarded": {"proto=https"}},
+			"[https]\n[chat.example.com]\n[proto=https]\n",
+		},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = tt.header
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if string(text) != tt.want {
+			t.Errorf("sent %v: the application sees %q, want %q", tt.header, text, tt.want)
+		}
+	}
+}
+
 func TestAnApplicationThatEndsIsAnswered502(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	f, url := serve(t, t.TempDir())
