@@ -197,3 +197,15 @@ func TestTheStackIsReachedWhereItsPortsAreBound(t *testing.T) {
 		}
 	}
 }
+
+func TestLokiWithoutIndexLabelsOfOursIsNotGivenAnEmptyList(t *testing.T) {
+	for _, labels := range [][]string{{}, {"service.name"}} {
+		limits := Config{Loki: LokiConfig{Labels: labels}}.lokiConfig()["limits_config"].(object)
+		if got, there := limits["otlp_config"]; there { // "attributes or regex must be set", says Loki, and ends
+			t.Errorf("labels %q: %v", labels, got)
+		}
+	}
+	if _, there := (Config{}).lokiConfig()["limits_config"].(object)["otlp_config"]; !there {
+		t.Error("the default labels are not asked for")
+	}
+}

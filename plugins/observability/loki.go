@@ -70,6 +70,17 @@ func (c Config) lokiConfig() object {
 	data := lokiData + "/data"
 	mb := cmp.Or(c.Loki.IngestMB, 256)
 	retention := hours(cmp.Or(c.Loki.Retention, "30d"))
+	limits := object{
+		"allow_structured_metadata": true, "volume_enabled": true,
+		"retention_period": retention, "reject_old_samples": true, "reject_old_samples_max_age": retention,
+		"ingestion_rate_mb": mb, "ingestion_burst_size_mb": 2 * mb,
+		"per_stream_rate_limit": fmt.Sprintf("%dMB", mb), "per_stream_rate_limit_burst": fmt.Sprintf("%dMB", 2*mb),
+	}
+	if labels := c.indexLabels(); len(labels) > 0 { // Loki refuses an empty list
+		limits["otlp_config"] = object{"resource_attributes": object{"attributes_config": []object{
+			{"action": "index_label", "attributes": labels},
+		}}}
+	}
 	return object{
 		"auth_enabled": false,
 		"analytics":    object{"reporting_enabled": false},
@@ -85,15 +96,7 @@ func (c Config) lokiConfig() object {
 		"schema_config": object{"configs": []object{{
 			"from": "2024-01-01", "store": "tsdb", "object_store": "filesystem", "schema": "v13", "index": object{"prefix": "index_", "period": "24h"},
 		}}},
-		"limits_config": object{
-			"allow_structured_metadata": true, "volume_enabled": true,
-			"retention_period": retention, "reject_old_samples": true, "reject_old_samples_max_age": retention,
-			"ingestion_rate_mb": mb, "ingestion_burst_size_mb": 2 * mb,
-			"per_stream_rate_limit": fmt.Sprintf("%dMB", mb), "per_stream_rate_limit_burst": fmt.Sprintf("%dMB", 2*mb),
-			"otlp_config": object{"resource_attributes": object{"attributes_config": []object{
-				{"action": "index_label", "attributes": c.indexLabels()},
-			}}},
-		},
+		"limits_config": limits,
 	}
 }
 
