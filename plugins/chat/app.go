@@ -33,7 +33,11 @@ func (g *group) app(ctx context.Context, in Input) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{group: g, engine: engine, config: g.current(), service: in.service(ctx)}
+	service, err := in.service(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a := &app{group: g, engine: engine, config: g.current(), service: service}
 	img, name, err := a.image(ctx, cmp.Or(in.Image, a.config.App.Image))
 	if err != nil {
 		return nil, err

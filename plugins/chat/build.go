@@ -39,8 +39,11 @@ type Input struct {
 	Purge       bool              `json:"purge,omitempty" jsonschema:"for delete: remove the volumes too, and with them the data"`
 }
 
-func (in Input) service(ctx context.Context) string {
-	return cmp.Or(in.ServiceName, sdk.GetInfo(ctx).Service)
+// service is the one that everything belongs to. Its name becomes part of
+// others', those of files too: one that cannot be is refused before anything is made.
+func (in Input) service(ctx context.Context) (string, error) {
+	service := cmp.Or(in.ServiceName, sdk.GetInfo(ctx).Service)
+	return service, container.Ref{Service: service, Component: component}.Check()
 }
 
 // BuildOutput of build_chat_image_activity.
@@ -81,6 +84,10 @@ func (g *group) build(ctx context.Context, in Input) (BuildOutput, error) {
 	if err != nil {
 		return BuildOutput{}, container.Failure(err)
 	}
+	service, err := in.service(ctx)
+	if err != nil {
+		return BuildOutput{}, container.Failure(err)
+	}
 	if given := cmp.Or(in.Image, c.App.Image); given != "" {
 		img, err := engine.EnsureImage(ctx, given, settings+".app.image")
 		if err != nil {
@@ -88,7 +95,7 @@ func (g *group) build(ctx context.Context, in Input) (BuildOutput, error) {
 		}
 		return BuildOutput{Image: given, ImageID: img.ID, Action: "given"}, nil
 	}
-	b, err := g.newBuild(ctx, c, in, engine)
+	b, err := g.newBuild(ctx, c, service, in, engine)
 	if err != nil {
 		return BuildOutput{}, err
 	}
@@ -108,8 +115,8 @@ type imageBuild struct {
 	layers     *layers
 }
 
-func (g *group) newBuild(ctx context.Context, c Config, in Input, engine *container.Engine) (*imageBuild, error) {
-	b := &imageBuild{engine: engine, config: c, service: in.service(ctx), target: cmp.Or(in.Target, c.Build.Target), args: maps.Clone(c.Build.Args)}
+func (g *group) newBuild(ctx context.Context, c Config, service string, in Input, engine *container.Engine) (*imageBuild, error) {
+	b := &imageBuild{engine: engine, config: c, service: service, target: cmp.Or(in.Target, c.Build.Target), args: maps.Clone(c.Build.Args)}
 	var err error
 	if b.repository, err = repository(b.service); err != nil {
 		return nil, err

@@ -32,7 +32,11 @@ func (g *group) cleanup(ctx context.Context, in Input) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &app{group: g, engine: engine, config: g.current(), service: in.service(ctx)}, nil
+	service, err := in.service(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &app{group: g, engine: engine, config: g.current(), service: service}, nil
 }
 
 // refs are the containers that the input means: the front first, so that

@@ -32,6 +32,13 @@ func (s Spec) Ref() Ref {
 	return r
 }
 
+// Check refuses names that cannot be a container's, and so no file's either: a
+// [SpecError].
+func (r Ref) Check() error {
+	_, err := r.normalized()
+	return err
+}
+
 func (r Ref) normalized() (Ref, error) {
 	r.Name = cmp.Or(r.Name, ContainerName(r.Service, r.Component))
 	return r, checkRef(r.Service, r.Component, r.Name)
