@@ -87,7 +87,8 @@ func (g *group) delete(ctx context.Context, in Input) (CleanupOutput, error) {
 		refs = append(refs, container.Ref{Service: a.service, Component: component, SharedNetworks: []string{proxyNetwork}})
 	}
 	for i := 0; err == nil && i < len(refs); i++ {
-		purge := in.Purge || refs[i].Component == frontComponent
+		// Versions share their volumes: these go with the last container.
+		purge := in.Purge && i == len(refs)-1 || refs[i].Component == frontComponent
 		var res container.DeleteResult
 		res, err = a.engine.Delete(ctx, refs[i], container.DeleteOptions{Purge: purge})
 		if res.Changed {

@@ -26,3 +26,19 @@ func TestAServiceNameThatIsNoFileNameIsRefused(t *testing.T) {
 		t.Errorf("made: %v", left)
 	}
 }
+
+func TestAPurgeTakesAwayTheVolumesThatTwoVersionsShare(t *testing.T) {
+	s := newSite(t)
+	s.configure(func(c map[string]any) { c["app"].(map[string]any)["volumes"] = map[string]any{"uploads": "/uploads"} })
+	s.write("1")
+	s.setup()
+	s.write("2")
+	do[BuildOutput](s, "build_chat_image_activity")
+	do[RunOutput](s, "run_chat_container_activity") // beside the one that serves
+	params := s.params()
+	params["purge"] = true
+	var out CleanupOutput
+	if err := s.Run("delete_chat_container_activity", params).Decode(&out); err != nil || len(out.Containers) != 3 || len(out.RemovedVolumes) != 1 || len(out.KeptVolumes) != 0 {
+		t.Errorf("%+v, %v, want both versions, the front and the volume gone", out, err)
+	}
+}
