@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/orch-host/orch/sdk"
 	"github.com/orch-host/orch/sdk/sdktest"
 )
 
@@ -115,5 +116,14 @@ func TestConfigurationThatCannotWorkIsRefusedWithItsKey(t *testing.T) {
 	}
 	if err := (Config{}).check(); err != nil {
 		t.Errorf("the defaults are refused: %v", err)
+	}
+}
+
+func TestASecretThatBeginsAnotherLeavesNothingOfItInATextEither(t *testing.T) {
+	for range 20 { // the order of a map
+		c := Config{App: AppConfig{SecretEnv: map[string]sdk.Secret{"SHORT": "canary", "LONG": "canary-and-more", "OTHER": "some-canary"}}}
+		if got := c.redact("with canary-and-more, some-canary and canary"); got != "with ***, *** and ***" {
+			t.Fatalf("got %q", got)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,7 +167,8 @@ func (h HealthConfig) check() error {
 	return errors.Join(problems...)
 }
 
-// secrets are the values that must show nowhere.
+// secrets are the values that must show nowhere, the longest first: one may be
+// part of another.
 func (c Config) secrets() []string {
 	var all []string
 	for _, group := range []map[string]sdk.Secret{c.App.SecretEnv, c.AIProxy.SecretEnv, {"": c.Neo4j.Password, " ": c.Cloudflare.Token}} {
@@ -176,6 +178,7 @@ func (c Config) secrets() []string {
 			}
 		}
 	}
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
 	return all
 }
 
