@@ -150,6 +150,14 @@ func TestTheRemovalOfAnIngestIsNotDoneBeforeTheCollectorHasLetGoOfIt(t *testing.
 	}
 }
 
+func TestACheckWithoutADockerEngineSaysWhatToDo(t *testing.T) {
+	h, _ := withoutDocker(t, "")
+	f := h.Execute(sdktest.Call{Activity: "generate_and_validate_config_activity", Args: []any{map[string]any{"service_name": "shop"}}}).Failure
+	if f == nil || f.Type != "DockerUnreachable" || !strings.Contains(f.Message, "plugins.observability.config.docker.host") {
+		t.Errorf("%v, want the engine's absence and the setting", f)
+	}
+}
+
 func TestAServiceNameThatIsNoFileNameIsRefused(t *testing.T) {
 	h, state := withoutDocker(t, "")
 	for _, activity := range []string{"enable_otlp_receiver_activity", "generate_and_validate_config_activity", "remove_collector_ingest_activity"} {

@@ -167,7 +167,9 @@ func (c Component) spec(service string, plan Plan) Spec {
 func (c Component) Verify(ctx context.Context, plan Plan) error {
 	engine, service, err := c.begin(ctx, "")
 	if err == nil {
-		err = engine.Verify(ctx, c.spec(service, plan))
+		if err = engine.Verify(ctx, c.spec(service, plan)); outage(err) && ctx.Err() == nil {
+			err = engine.unreachable(err)
+		}
 	}
 	return Failure(err)
 }
