@@ -151,7 +151,7 @@ func (a *app) check(ctx context.Context) (RunOutput, error) {
 		out.Action, out.Changed = switched, true
 		sdk.Progress(ctx, "switching to "+res.Name, 0, 0)
 	}
-	if status, err = switchFront(ctx, a.engine, a.config, a.service, a.alias); err != nil {
+	if status, err = a.switchTo(ctx); err != nil {
 		return RunOutput{}, err
 	}
 	for target, n := range status.Open {
@@ -159,18 +159,47 @@ func (a *app) check(ctx context.Context) (RunOutput, error) {
 			out.Cut += n
 		}
 	}
+	if err := a.tidy(ctx, &out, res.ImageID); err != nil {
+		sdk.Logger(ctx).Warn("the application serves, and something of the version before is left; the next setup or cleanup will remove it", "container", res.Name, "error", err)
+	}
+	return out, nil
+}
+
+// switchTo has the front serve this version. Once it does, the step is done,
+// also when it is canceled while requests to the version before are ending: a
+// step that fails is taken back, and that would be what serves.
+func (a *app) switchTo(ctx context.Context) (front.Status, error) {
+	status, err := switchFront(ctx, a.engine, a.config, a.service, a.alias)
+	if err == nil || ctx.Err() == nil {
+		return status, err
+	}
+	cleanup, cancel := sdk.Cleanup(ctx)
+	defer cancel()
+	if now, askErr := askFront(cleanup, a.engine, a.service, "status"); askErr == nil && serving(now) == a.alias {
+		return now, nil
+	}
+	return status, err
+}
+
+// tidy removes the version before, with its image.
+func (a *app) tidy(ctx context.Context, out *RunOutput, imageID string) error {
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = sdk.Cleanup(ctx)
+		defer cancel()
+	}
 	old, err := a.others(ctx, a.spec.Name)
 	if err != nil {
-		return RunOutput{}, err
+		return err
 	}
 	for _, f := range old {
 		out.Replaced = append(out.Replaced, f.Name)
 	}
 	if err := a.remove(ctx, old...); err != nil {
-		return RunOutput{}, err
+		return err
 	}
-	_, err = removeImages(ctx, a.engine, a.service, func(id string) bool { return id != res.ImageID })
-	return out, err
+	_, err = removeImages(ctx, a.engine, a.service, func(id string) bool { return id != imageID })
+	return err
 }
 
 // final: what has exited or has not become healthy in its time does not do
