@@ -46,6 +46,8 @@ type Engine struct {
 	seen    atomic.Bool // it has answered at least once
 }
 
+const localhost = "127.0.0.1" // where an engine on this machine is
+
 // New makes an Engine; it does not connect yet (see [Engine.Ping]).
 func New(o Options) (*Engine, error) {
 	o.OutageGrace = cmp.Or(o.OutageGrace, 45*time.Second)
@@ -60,7 +62,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker host %q: %w; set unix:///path/to/docker.sock or tcp://host:port", cmp.Or(o.Host, os.Getenv(client.EnvOverrideHost)), err)
 	}
-	e := &Engine{api: api, opts: o, host: api.DaemonHost(), probeIP: "127.0.0.1"}
+	e := &Engine{api: api, opts: o, host: api.DaemonHost(), probeIP: localhost}
 	if u, err := url.Parse(e.host); err == nil && u.Scheme != "unix" && u.Scheme != "npipe" && u.Hostname() != "" {
 		e.probeIP = u.Hostname()
 	}

@@ -1,7 +1,9 @@
 package container
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -34,6 +36,17 @@ func TestAStoppedContainerComesBackAfterItsNetworkWasRemoved(t *testing.T) {
 	again := w.ensure(w.spec("hello"))
 	if again.Action != Replaced || w.says(again) != "hello" {
 		t.Errorf("got %s, want replaced", again.Action)
+	}
+}
+
+func TestAPortIsReachedAtTheLoopbackAddressThatItIsBoundTo(t *testing.T) {
+	w := newWorld(t)
+	s := w.spec("hello")
+	s.Ports[0].HostIP = "127.0.0.2"
+	s.ReadyTimeout = 5 * time.Second
+	res := w.ensure(s)
+	if got := w.says(res); got != "hello" || !strings.HasPrefix(res.Endpoints.Addr(8080), "127.0.0.2:") {
+		t.Errorf("%+v says %q", res.Endpoints, got)
 	}
 }
 

@@ -64,7 +64,7 @@ func (e *Engine) find(ctx context.Context, o owner, name string) (*snapshot, err
 // here, which differs when the engine is on another machine.
 func (e *Engine) reachable(hostIP string) string {
 	ip := net.ParseIP(hostIP)
-	if ip == nil || ip.IsUnspecified() || ip.IsLoopback() {
+	if ip == nil || ip.IsUnspecified() || ip.IsLoopback() && e.probeIP != localhost {
 		return e.probeIP
 	}
 	return hostIP

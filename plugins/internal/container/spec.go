@@ -133,7 +133,7 @@ type Port struct {
 func (p Port) Address() string {
 	ip := net.ParseIP(p.HostIP)
 	if ip == nil || ip.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Host))
+		return net.JoinHostPort(localhost, strconv.Itoa(p.Host))
 	}
 	return net.JoinHostPort(p.HostIP, strconv.Itoa(p.Host))
 }
@@ -214,7 +214,7 @@ func (s Spec) normalized() (Spec, error) {
 	taken := map[string]bool{}
 	for i := range s.Ports {
 		p := &s.Ports[i]
-		p.HostIP, p.Protocol = cmp.Or(p.HostIP, "127.0.0.1"), cmp.Or(p.Protocol, "tcp")
+		p.HostIP, p.Protocol = cmp.Or(p.HostIP, localhost), cmp.Or(p.Protocol, "tcp")
 		switch host := fmt.Sprintf("%s:%d/%s", p.HostIP, p.Host, p.Protocol); {
 		case p.Container < 1 || p.Container > 65535 || p.Host < 0 || p.Host > 65535:
 			return bad("port %d:%d is not between 1 and 65535%s", p.Host, p.Container, in(p.Setting))
