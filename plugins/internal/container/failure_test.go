@@ -95,6 +95,27 @@ func TestAPortInUseIsNamedWithItsSettingAndHolder(t *testing.T) {
 	}
 }
 
+func TestThePortThatIsInUseIsToldFromThoseThatLookLikeIt(t *testing.T) {
+	e, err := New(Options{Host: "unix:///nowhere/docker.sock"}) // the words are the engine's, of several versions
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	ports := []Port{{Container: 1, Host: 3100, HostIP: "127.0.0.1", Setting: "b"}, {Container: 2, Host: 31000, HostIP: "127.0.0.1", Setting: "c"}, {Container: 3100, Host: 3000, HostIP: "127.0.0.1", Setting: "a"}}
+	for msg, want := range map[string]string{
+		"Bind for 127.0.0.1:31000 failed: port is already allocated":                                                "c",
+		"Error starting userland proxy: listen tcp4 127.0.0.1:3100: bind: address already in use":                   "b",
+		"failed to bind host port for 127.0.0.1:3000:172.18.0.2:3100/tcp: address already in use":                   "a",
+		"driver failed programming external connectivity on endpoint x (1): Bind for 0.0.0.0:7 failed: port is ...": "",
+	} {
+		var inUse *PortInUseError
+		err := (&ensuring{Engine: e, s: Spec{Name: "x", Ports: ports}}).portInUse(t.Context(), msg, errors.New(msg))
+		if !errors.As(err, &inUse) || inUse.Setting != want {
+			t.Errorf("%s\n%v, want the setting %q", msg, err, want)
+		}
+	}
+}
+
 func TestAContainerThatExitsFailsAtOnceWithItsLog(t *testing.T) {
 	w := newWorld(t)
 	s := w.spec("x")

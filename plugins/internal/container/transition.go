@@ -3,6 +3,8 @@ package container
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,13 +57,18 @@ func (r *ensuring) startFailed(ctx context.Context, err error) error {
 	return wrap(err, "start container %s", r.s.Name)
 }
 
+// boundPort matches ports in the engine's words; the host's comes first.
+var boundPort = regexp.MustCompile(`:(\d+)\b`)
+
 // portInUse finds out which port it is and who has it.
 func (r *ensuring) portInUse(ctx context.Context, msg string, cause error) error {
 	e := &PortInUseError{Name: r.s.Name, Addr: "one of its ports", Err: cause}
-	for _, p := range r.s.Ports {
-		if !strings.Contains(msg, ":"+strconv.Itoa(p.Host)) || p.Host == 0 {
+	for _, found := range boundPort.FindAllStringSubmatch(msg, -1) {
+		i := slices.IndexFunc(r.s.Ports, func(p Port) bool { return p.Host != 0 && strconv.Itoa(p.Host) == found[1] })
+		if i < 0 {
 			continue
 		}
+		p := r.s.Ports[i]
 		e.Addr, e.Setting = fmt.Sprintf("%s:%d", p.HostIP, p.Host), p.Setting
 		running, err := r.api.ContainerList(ctx, dcontainer.ListOptions{})
 		if err != nil {
