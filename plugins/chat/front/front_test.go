@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -220,5 +221,70 @@ func TestTheCommandLineAsksAndSwitchesTheFrontThatServes(t *testing.T) {
 	cancel()
 	if err := <-served; err != nil {
 		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestAFrontThatEndsWhileItSwitchesTakesNothingNewAndFinishesTheRest(t *testing.T) {
+	for range 4 {
+		one, finish := application(t, "one")
+		end := sync.OnceFunc(func() { close(finish) })
+		t.Cleanup(end)
+		two, _ := application(t, "two")
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		public := l.Addr().String()
+		l.Close()
+		dir := t.TempDir()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		served := make(chan error, 1)
+		go func() { served <- Serve(ctx, public, dir) }()
+		eventually(t, "it serves", func() bool { return Main([]string{"switch", "-dir", dir, "-target", one}) == 0 })
+		answers := make(chan string, 1)
+		go func() {
+			var text []byte
+			resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + public + "/slow")
+			if err == nil {
+				text, err = io.ReadAll(resp.Body)
+				resp.Body.Close()
+			}
+			answers <- fmt.Sprint(string(text), err)
+		}()
+		asked := func() string {
+			var out strings.Builder
+			_ = ask(t.Context(), dir, http.MethodGet, "/status", &out)
+			return out.String()
+		}
+		eventually(t, "a request is open", func() bool { return strings.Contains(asked(), one+`":1`) })
+		switching := make(chan int, 1)
+		go func() { switching <- Main([]string{"switch", "-dir", dir, "-target", two, "-drain", "1m"}) }()
+		eventually(t, "it switches", func() bool { return strings.Contains(asked(), `"target":"`+two) })
+		cancel()
+		eventually(t, "nothing new is taken", func() bool {
+			conn, err := net.DialTimeout("tcp", public, time.Second)
+			if err == nil {
+				conn.Close()
+			}
+			return err != nil
+		})
+		end()
+		if text := <-answers; text != "one to the end<nil>" {
+			t.Errorf("the open request got %q", text)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+		<-switching
+	}
+}
+
+func eventually(t *testing.T, what string, yes func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !yes(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 5 s: %s", what)
+		}
 	}
 }

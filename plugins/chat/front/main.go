@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -103,11 +104,15 @@ func Serve(ctx context.Context, listen, dir string) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	for s := range servers {
-		if s.Shutdown(last) != nil {
-			_ = s.Close()
-		}
+	var ending sync.WaitGroup
+	for s := range servers { // at once: a switch that drains holds up the control server alone
+		ending.Go(func() {
+			if s.Shutdown(last) != nil {
+				_ = s.Close()
+			}
+		})
 	}
+	ending.Wait()
 	for range left {
 		if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
 			err = errors.Join(err, ended)
