@@ -22,6 +22,11 @@ func (d *deployer) ensureFlyApp(ctx context.Context, s *settings, in FlyInput) (
 	if err := in.check(); err != nil {
 		return Result{}, err
 	}
+	leave, err := d.guard.enter(ctx, "flyio", in.AppName)
+	if err != nil {
+		return Result{}, err
+	}
+	defer leave()
 	if s.Fly.Token == "" {
 		return Result{}, notConfigured("fly.token")
 	}

@@ -10,7 +10,7 @@ import (
 // typeInProgress says that the app is being deployed by another run.
 const typeInProgress = "DeployInProgress"
 
-// guard lets one run at a time deploy an app. Different apps do not wait for each other. It sees this host only; between
+// guard lets one run at a time create and deploy an app. Different apps do not wait for each other. It sees this host only; between
 // hosts Fly's leases and the one-execution-per-service rule of Temporal do the same.
 type guard struct {
 	mu   sync.Mutex
@@ -25,7 +25,23 @@ type holder struct {
 // enter takes the app. Another run's deployment refuses it at once, with that run's id. An attempt of the same run that
 // was given up and has not noticed yet is waited for: two of them must not act side by side.
 func (g *guard) enter(ctx context.Context, platform, app string) (leave func(), err error) {
-	key, info := platform+"/"+app, sdk.GetInfo(ctx)
+	run := sdk.GetInfo(ctx).RunID
+	return g.take(ctx, platform+"/"+app, func(h *holder) error {
+		if h.run == run {
+			return nil
+		}
+		return final(typeInProgress, "%s: app %s is being deployed by workflow %s (run %s); wait for it to end, or stop it", platform, app, firstOf(h.workflow, "(unknown)"), firstOf(h.run, "unknown"))
+	})
+}
+
+// turn waits for whoever holds the thing: what several apps share is made by the first of them and found by the others.
+func (g *guard) turn(ctx context.Context, thing string) (leave func(), err error) {
+	return g.take(ctx, thing, func(*holder) error { return nil })
+}
+
+// take holds a key until leave is called. refuse decides whether a holder is waited for.
+func (g *guard) take(ctx context.Context, key string, refuse func(*holder) error) (leave func(), err error) {
+	info := sdk.GetInfo(ctx)
 	for {
 		g.mu.Lock()
 		h := g.busy[key]
@@ -44,8 +60,8 @@ func (g *guard) enter(ctx context.Context, platform, app string) (leave func(), 
 			}, nil
 		}
 		g.mu.Unlock()
-		if h.run != info.RunID {
-			return nil, final(typeInProgress, "%s: app %s is being deployed by workflow %s (run %s); wait for it to end, or stop it", platform, app, firstOf(h.workflow, "(unknown)"), firstOf(h.run, "unknown"))
+		if err := refuse(h); err != nil {
+			return nil, err
 		}
 		select {
 		case <-h.done:

@@ -64,6 +64,17 @@ func (d *deployer) ensureRailway(ctx context.Context, s *settings, in RailwayInp
 	if err := in.check(); err != nil {
 		return err
 	}
+	leave, err := d.guard.enter(ctx, "railway", in.AppName)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	// Looking and creating is one step: Railway would take a second project of the name from an app beside this one.
+	done, err := d.guard.turn(ctx, "railway project/"+firstOf(in.ProjectID, in.ProjectName))
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := s.railwayReady(); err != nil {
 		return err
 	}
