@@ -79,6 +79,13 @@ func (s *settings) deployFailed(platform, id, status string, logs []string, form
 // cancelled reports whether the attempt itself is over, so that an error of a call says nothing about the provider.
 func cancelled(ctx context.Context) bool { return ctx.Err() != nil }
 
+// aborted reports whether somebody gave the activity up. After a timeout, a pause, a stop of the host or a swap of the
+// plugin another attempt goes on with what this one has begun.
+func aborted(ctx context.Context) bool {
+	var c *sdk.CancelError
+	return errors.As(context.Cause(ctx), &c) && c.Reason == "requested"
+}
+
 func isDeployFailed(err error) bool {
 	var e *sdk.Error
 	return errors.As(err, &e) && e.Type == typeDeployFailed

@@ -75,7 +75,7 @@ func (r *railwayRun) await(ctx context.Context) error {
 		}
 		return false, nil
 	})
-	if cancelled(ctx) && r.in.CancelOnAbort && err != nil {
+	if aborted(ctx) && r.in.CancelOnAbort && err != nil {
 		clean, done := sdk.Cleanup(ctx)
 		defer done()
 		err = errors.Join(err, r.s.railway.Cancel(clean, id))
