@@ -94,7 +94,10 @@ func (d *deployer) runPush(ctx context.Context, s *settings, in GitHubInput, out
 	g := gitPush{url: out.RepoURL + ".git", token: s.GitHub.Token.Reveal(), branch: in.Branch, files: files,
 		message: in.message(), run: runKey(sdk.GetInfo(ctx).IdempotencyKey), at: in.CommitTime, force: in.Force, dryRun: in.DryRun}
 	pushed, err := g.push(ctx)
-	if err != nil {
+	switch {
+	case err != nil && cancelled(ctx):
+		return context.Cause(ctx)
+	case err != nil:
 		return gitFailed(s, repo, in.Branch, err)
 	}
 	out.CommitSHA = pushed.commit
@@ -183,8 +186,6 @@ func gitFailed(s *settings, repo, branch string, err error) error {
 	}
 	what := fmt.Sprintf("git: push to %s branch %s: %s", repo, branch, text)
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return sdk.Fail(string(httpapi.Network), "%s", what)
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed), has("authentication required", "authorization failed"):
 		return final(string(httpapi.Auth), "%s; check github.token in [plugins.deploy.config]: it needs contents:write on the repository", what)
 	case errors.Is(err, transport.ErrRepositoryNotFound):

@@ -53,6 +53,8 @@ func (d *deployer) publishImage(ctx context.Context, s *settings, a App, target 
 	defer func() { _ = docker.Close() }() // idle connections only
 	info, err := docker.ImageInspect(ctx, a.Image)
 	switch {
+	case err != nil && cancelled(ctx):
+		return "", context.Cause(ctx)
 	case err != nil && auto:
 		return a.Image, nil // not here, or no Docker here: the provider pulls it by its name
 	case cerrdefs.IsNotFound(err):
@@ -70,6 +72,9 @@ func (d *deployer) publishImage(ctx context.Context, s *settings, a App, target 
 		return "", sdk.Fail(typeDockerError, "tag image %s as %s: %s", a.Image, ref, s.redact.String(err.Error()))
 	}
 	if err := push(ctx, docker, s, ref); err != nil {
+		if cancelled(ctx) {
+			return "", context.Cause(ctx)
+		}
 		return "", err
 	}
 	res.Plan = append(res.Plan, fmt.Sprintf("pushed the local image %s to %s", a.Image, ref))
