@@ -42,9 +42,11 @@ const (
 var sourceHosts = []string{"github.com", "gist.github.com", "raw.githubusercontent.com", "api.github.com", "gitlab.com", "bitbucket.org",
 	"codeberg.org", "git.sr.ht", "dev.azure.com", "dashboard.render.com", "render.com", "railway.com", "railway.app", "fly.io", "hub.docker.com", "ghcr.io"}
 
+// healthState is carried from attempt to attempt. The time is what was spent on looking: while nobody looks, because the
+// host is away, an application must not grow unhealthy.
 type healthState struct {
-	Since    time.Time `json:"since"`
-	Attempts int       `json:"attempts"`
+	Spent    sdk.Duration `json:"spent"`
+	Attempts int          `json:"attempts"`
 }
 
 // checkHealth asks the deployed address until it answers 2xx twice in a row.
@@ -63,8 +65,8 @@ func (d *deployer) checkHealth(ctx context.Context, in HealthInput) (Health, err
 		limit = 5 * time.Minute
 	}
 	out := Health{URL: target.String()}
-	if last, ok := sdk.LastHeartbeat[healthState](ctx); ok && !last.Since.IsZero() {
-		began, out.Attempts = last.Since, last.Attempts
+	if last, ok := sdk.LastHeartbeat[healthState](ctx); ok && last.Spent > 0 {
+		began, out.Attempts = began.Add(-time.Duration(last.Spent)), last.Attempts
 	}
 	ends := began.Add(limit)
 	if dl := sdk.GetInfo(ctx).Deadline; !dl.IsZero() && dl.Add(-15*time.Second).Before(ends) {
@@ -76,7 +78,7 @@ func (d *deployer) checkHealth(ctx context.Context, in HealthInput) (Health, err
 	var firstOK time.Time
 	for {
 		out.Attempts++
-		sdk.Heartbeat(ctx, healthState{began, out.Attempts})
+		sdk.Heartbeat(ctx, healthState{sdk.Duration(time.Since(began)), out.Attempts})
 		p := probe(ctx, client, target)
 		if p.ok() {
 			if inARow++; inARow == 1 {
@@ -94,7 +96,8 @@ func (d *deployer) checkHealth(ctx context.Context, in HealthInput) (Health, err
 			return Health{}, context.Cause(ctx)
 		}
 		sdk.Progress(ctx, fmt.Sprintf("%s answers: %s", target, s.redact.String(p.String())), 0, 0)
-		if !time.Now().Add(d.pacing().health).Before(ends) {
+		// A good answer gets its second look, also at the very end: what is well is not to be rolled back.
+		if inARow == 0 && !time.Now().Add(d.pacing().health).Before(ends) {
 			return Health{}, final(typeUnhealthy, "%s is not healthy after %d attempts in %s: the last answer was %s%s",
 				target, out.Attempts, time.Since(began).Round(time.Second), s.redact.String(p.String()), p.hint(in.HealthPath))
 		}

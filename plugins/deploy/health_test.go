@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/orch-host/orch/sdk"
 	"github.com/orch-host/orch/sdk/pluginv1"
 	"github.com/orch-host/orch/sdk/sdktest"
 )
@@ -117,9 +118,44 @@ func TestHealthGoesOnWithTheTimeThatIsLeft(t *testing.T) {
 	s, _ := site(t, 500)
 	r := newRun(t, map[string]any{}, alive{})
 	o := r.h.Execute(sdktest.Call{Activity: "check_deployment_health_activity", Args: []any{map[string]any{"url": s.URL, "health_deadline": "1h"}},
-		LastHeartbeat: healthState{Since: time.Now().Add(-time.Hour), Attempts: 41}, Attempt: 2})
+		LastHeartbeat: healthState{Spent: sdk.Duration(time.Hour), Attempts: 41}, Attempt: 2})
 	if o.Failure == nil || o.Failure.GetType() != "Unhealthy" || !strings.Contains(o.Failure.GetMessage(), "42 attempts") {
 		t.Errorf("%v", o.Failure)
+	}
+}
+
+func TestAGoodAnswerAtTheEndOfTheTimeGetsItsSecondLook(t *testing.T) {
+	s, asked := site(t, 200)
+	r := newRun(t, map[string]any{}, alive{})
+	r.must("check_deployment_health_activity", map[string]any{"url": s.URL, "health_deadline": "1ms"}, nil)
+	if asked.Load() != 2 {
+		t.Errorf("asked %d times", asked.Load())
+	}
+}
+
+func TestTheTimeThatTheHostWasAwayIsNotTheApplications(t *testing.T) {
+	var well, away atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !well.Load() {
+			w.WriteHeader(503)
+			well.Store(away.Load()) // one answer more, then it is well
+		}
+	}))
+	t.Cleanup(s.Close)
+	r := newRun(t, map[string]any{}, alive{})
+	call := sdktest.Call{Activity: "check_deployment_health_activity", Args: []any{map[string]any{"url": s.URL, "health_deadline": "2s"}}}
+	a := r.h.Begin(call)
+	time.Sleep(50 * time.Millisecond)
+	a.Cancel(pluginv1.Cancel_WORKER_STOP, 5*time.Second)
+	o := a.Wait()
+	if len(o.Heartbeats) == 0 {
+		t.Fatal("no heartbeat")
+	}
+	away.Store(true)
+	time.Sleep(2 * time.Second)
+	call.LastHeartbeat, call.Attempt = o.Heartbeats[len(o.Heartbeats)-1], 2
+	if o = r.h.Execute(call); o.Failure != nil {
+		t.Errorf("a deployment that is well is to be rolled back: %v", o.Failure)
 	}
 }
 
