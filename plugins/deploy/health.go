@@ -19,6 +19,7 @@ import (
 type HealthInput struct {
 	App
 	URL      string       `json:"url,omitempty" jsonschema:"the deployed address; https, or http on this machine"`
+	RepoURL  string       `json:"repo_url,omitempty" jsonschema:"the source repository, which is never the deployed address"`
 	Deadline sdk.Duration `json:"health_deadline,omitempty" jsonschema:"how long to wait for good answers; default 5m"`
 }
 
@@ -39,8 +40,28 @@ const (
 )
 
 // sourceHosts serve code and dashboards, not deployments: their pages answer 200 whatever became of the deployment.
-var sourceHosts = []string{"github.com", "gist.github.com", "raw.githubusercontent.com", "api.github.com", "gitlab.com", "bitbucket.org",
-	"codeberg.org", "git.sr.ht", "dev.azure.com", "dashboard.render.com", "render.com", "railway.com", "railway.app", "fly.io", "hub.docker.com", "ghcr.io"}
+var sourceHosts = []string{"codeberg.org", "git.sr.ht", "dev.azure.com", "dashboard.render.com", "render.com", "railway.com", "railway.app", "fly.io",
+	"hub.docker.com", "ghcr.io"}
+
+// forges serve code on all of their subdomains (archives, raw files, gists); pages and applications have other domains.
+var forges = []string{"github.com", "githubusercontent.com", "gitlab.com", "bitbucket.org"}
+
+func servesSource(host string) bool {
+	return slices.Contains(sourceHosts, strings.TrimPrefix(host, "www.")) ||
+		slices.ContainsFunc(forges, func(f string) bool { return host == f || strings.HasSuffix(host, "."+f) })
+}
+
+// sameRepository knows a forge of one's own by the repository that the input names.
+func sameRepository(u *url.URL, repo string) bool {
+	r, err := url.Parse(repo)
+	if err != nil || r.Hostname() == "" {
+		return false
+	}
+	path := func(u *url.URL) string {
+		return strings.ToLower(strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git"))
+	}
+	return strings.EqualFold(u.Hostname(), r.Hostname()) && path(u) == path(r)
+}
 
 // healthState is carried from attempt to attempt. The time is what was spent on looking: while nobody looks, because the
 // host is away, an application must not grow unhealthy.
@@ -117,7 +138,7 @@ func (in HealthInput) target() (*url.URL, error) {
 		return nil, invalid("url is not the address of a deployment")
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if slices.Contains(sourceHosts, strings.TrimPrefix(host, "www.")) || strings.HasSuffix(u.Path, ".git") {
+	if servesSource(host) || strings.HasSuffix(u.Path, ".git") || sameRepository(u, in.RepoURL) {
 		return nil, final(typeUnhealthy, "%s is the address of a repository or a dashboard, not of the deployment; a page there says nothing about its health", u.Redacted())
 	}
 	if u.Scheme != "https" && !(u.Scheme == "http" && loopback(host)) {
