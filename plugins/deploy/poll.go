@@ -59,9 +59,12 @@ func poll(ctx context.Context, what string, limit, first, ceiling time.Duration,
 			pause = max(delay, e.RetryAfter)
 		}
 		if time.Now().Add(pause).After(ends) {
-			f := sdk.Fail(typeStillDeploying, "%s is not finished after %s; the next attempt goes on waiting", what, limit.Round(time.Second))
-			if err != nil {
-				f = sdk.Fail(typeStillDeploying, "%s is not finished after %s, and the last look failed: %w", what, limit.Round(time.Second), err)
+			if err == nil {
+				return sdk.Fail(typeStillDeploying, "%s is not finished after %s; the next attempt goes on waiting", what, limit.Round(time.Second))
+			}
+			f := sdk.Fail(typeStillDeploying, "%s is not finished after %s, and the last look failed: %w", what, limit.Round(time.Second), err)
+			if e, ok := asAPI(err); ok {
+				f.RetryAfter = e.RetryAfter // the provider's wish outlives the attempt
 			}
 			return f
 		}

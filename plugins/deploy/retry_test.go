@@ -1,0 +1,19 @@
+package deploy
+
+import (
+	"testing"
+	"time"
+
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
+)
+
+func TestAWaitThatIsThrottledSaysWhenToComeBack(t *testing.T) {
+	f, r := newRender(t)
+	for n := 1; n < 9; n++ {
+		f.Script(&deploytest.Fault{Op: "GET /services/{serviceId}/deploys/{deployId}", Nth: n, Status: 429, Header: map[string][]string{"Retry-After": {"300"}}})
+	}
+	fail := r.do("deploy_to_render_activity", renderApp(map[string]any{"deploy_timeout": "1m"}), nil)
+	if fail == nil || fail.Type != "StillDeploying" || fail.RetryAfter != 5*time.Minute {
+		t.Errorf("verdict %+v, want one that may be tried again in 5 minutes", fail)
+	}
+}
