@@ -27,7 +27,7 @@ func defaultPace() pace {
 // the deployment; ending the attempt on each hiccup would use up three attempts in one busy minute.
 const readFailures = 6
 
-// poll looks until the look is done, fails for good, or the time is over; the last is a retryable StillDeploying, so
+// poll looks until the look is done, fails for good or with an *sdk.Error, or the time is over; the last is a retryable StillDeploying, so
 // that the next attempt resumes. what completes the sentence "... is not finished".
 func poll(ctx context.Context, what string, limit, first, ceiling time.Duration, look func(context.Context) (done bool, err error)) error {
 	ends := time.Now().Add(limit)
@@ -49,6 +49,10 @@ func poll(ctx context.Context, what string, limit, first, ceiling time.Duration,
 		case cancelled(ctx):
 			return context.Cause(ctx)
 		default:
+			var verdict *sdk.Error
+			if errors.As(err, &verdict) {
+				return err
+			}
 			var e *httpapi.Error
 			if !errors.As(err, &e) || !e.Kind.Retryable() {
 				return err

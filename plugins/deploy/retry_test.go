@@ -17,3 +17,15 @@ func TestAWaitThatIsThrottledSaysWhenToComeBack(t *testing.T) {
 		t.Errorf("verdict %+v, want one that may be tried again in 5 minutes", fail)
 	}
 }
+
+func TestALeaseOfSomebodyElseIsAskedForOnce(t *testing.T) {
+	f, r := newFly(t)
+	r.must("create_flyio_app_activity", flyApp(nil), nil)
+	r.must("deploy_to_flyio_activity", flyApp(nil), nil)
+	f.HoldLease("shop", "orch orch-1234 run other", time.Hour)
+	before := f.Count(opFlyLease)
+	r.do("deploy_to_flyio_activity", flyApp(map[string]any{"image": "ghcr.io/acme/shop:v2"}), nil)
+	if n := f.Count(opFlyLease) - before; n != 3 {
+		t.Errorf("the lease was asked for %d times, want once in each of three attempts", n)
+	}
+}
