@@ -40,7 +40,9 @@ func (d *deployer) ensureFlyApp(ctx context.Context, s *settings, in FlyInput) (
 		}
 	case httpapi.Is(err, httpapi.Permission):
 		return res, nameTaken(in.AppName, err)
-	case httpapi.Is(err, httpapi.NotFound):
+	// A fresh app answers 401 for a while: to an attempt that follows one that may have made it, the creation's answer
+	// tells whether the token is bad.
+	case httpapi.Is(err, httpapi.NotFound), httpapi.Is(err, httpapi.Auth) && sdk.GetInfo(ctx).Attempt > 1 && !in.DryRun:
 		if in.DryRun {
 			res.Plan = append(res.Plan, fmt.Sprintf("create app %s in organisation %s", in.AppName, firstOf(org, "personal")),
 				"assign a v6 address", "assign a shared v4 address")

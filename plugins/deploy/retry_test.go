@@ -29,3 +29,14 @@ func TestALeaseOfSomebodyElseIsAskedForOnce(t *testing.T) {
 		t.Errorf("the lease was asked for %d times, want once in each of three attempts", n)
 	}
 }
+
+func TestAFreshAppThatAnswers401IsFoundByTheNextAttempt(t *testing.T) {
+	f, r := newFly(t)
+	f.Script(&deploytest.Fault{Op: opFlyCreateApp, Drop: true, Work: true})
+	f.Script(&deploytest.Fault{Op: "GET /apps/{app_name}", Nth: 2, Status: 401, Body: `{"error":"unauthorized"}`})
+	var res Result
+	r.must("create_flyio_app_activity", flyApp(nil), &res)
+	if len(f.Apps()) != 1 || f.IPs("shop") != 2 || !f.Fired() {
+		t.Errorf("apps %v, %+v", f.Apps(), res)
+	}
+}
