@@ -40,3 +40,15 @@ func TestAFreshAppThatAnswers401IsFoundByTheNextAttempt(t *testing.T) {
 		t.Errorf("apps %v, %+v", f.Apps(), res)
 	}
 }
+
+func TestRailwaysWordsCountWhateverTheStatus(t *testing.T) {
+	for text, want := range map[string]string{"Not Authorized": "AuthError", "Problem processing request": "ServerError", "Rate limit exceeded": "Throttled", "Bad image": "InvalidRequest"} {
+		f, r := newRailway(t)
+		for n := 1; n < 9; n++ {
+			f.Script(&deploytest.Fault{Op: "workspaces", Nth: n, Status: 400, Body: `{"errors":[{"message":"` + text + `"}]}`})
+		}
+		if fail := r.do("create_railway_project_activity", railwayApp(nil), nil); fail == nil || fail.Type != want {
+			t.Errorf("%s: %v, want %s", text, fail, want)
+		}
+	}
+}

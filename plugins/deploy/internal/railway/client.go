@@ -46,6 +46,9 @@ func New(o Options) *Client {
 			var r response
 			if json.Unmarshal(body, &r) == nil && len(r.Errors) > 0 {
 				e.Message, e.Code = r.Errors[0].Message, r.Errors[0].code()
+				if e.Kind == httpapi.Invalid { // 400 is the status of whatever GraphQL refuses; the words say what it is
+					e.Kind = kindOf(r.Errors[0])
+				}
 			}
 		},
 	}}
