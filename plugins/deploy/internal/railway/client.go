@@ -99,6 +99,20 @@ func (c *Client) redact(s string) string {
 	return c.api.Redact(s)
 }
 
+// confirm carries out a mutation that answers with true. false is no GraphQL error, and nothing was changed.
+func (c *Client) confirm(ctx context.Context, op, query string, vars map[string]any) error {
+	var r map[string]bool
+	if err := c.do(ctx, op, query, vars, &r); err != nil {
+		return err
+	}
+	for _, done := range r {
+		if done {
+			return nil
+		}
+	}
+	return &httpapi.Error{Provider: "railway", Op: op, Kind: httpapi.Server, Status: http.StatusOK, Message: "the service answered that it did not do it"}
+}
+
 // kindOf classifies by text, because Railway gives no codes for most refusals.
 func kindOf(e graphQLError) httpapi.Kind {
 	text := strings.ToLower(e.Message)

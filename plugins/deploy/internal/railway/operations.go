@@ -104,12 +104,9 @@ func (c *Client) Variables(ctx context.Context, t Target) (map[string]string, er
 
 // SetVariables adds and replaces variables without starting a deployment, and removes none.
 func (c *Client) SetVariables(ctx context.Context, t Target, values map[string]string) error {
-	var r struct {
-		OK bool `json:"variableCollectionUpsert"`
-	}
 	in := map[string]any{"projectId": t.ProjectID, "environmentId": t.EnvironmentID, "serviceId": t.ServiceID,
 		"variables": values, "skipDeploys": true, "replace": false}
-	return c.do(ctx, "set variables of service "+t.ServiceID, mutationVariables, map[string]any{"input": in}, &r)
+	return c.confirm(ctx, "set variables of service "+t.ServiceID, mutationVariables, map[string]any{"input": in})
 }
 
 // Instance returns what a service runs in an environment.
@@ -123,12 +120,9 @@ func (c *Client) Instance(ctx context.Context, t Target) (Instance, error) {
 
 // UpdateInstance sets source and settings of a service.
 func (c *Client) UpdateInstance(ctx context.Context, t Target, in map[string]any) error {
-	var r struct {
-		OK bool `json:"serviceInstanceUpdate"`
-	}
 	vars := t.service()
 	vars["input"] = in
-	return c.do(ctx, "update service "+t.ServiceID, mutationServiceInstance, vars, &r)
+	return c.confirm(ctx, "update service "+t.ServiceID, mutationServiceInstance, vars)
 }
 
 // Deploy starts a deployment and returns its id. It is not idempotent.
@@ -170,18 +164,12 @@ func (c *Client) Deployments(ctx context.Context, t Target) ([]Deployment, error
 
 // Rollback starts a rollback to an earlier deployment.
 func (c *Client) Rollback(ctx context.Context, id string) error {
-	var r struct {
-		OK bool `json:"deploymentRollback"`
-	}
-	return c.do(ctx, "roll back to deployment "+id, mutationRollback, map[string]any{"id": id}, &r)
+	return c.confirm(ctx, "roll back to deployment "+id, mutationRollback, map[string]any{"id": id})
 }
 
 // Cancel stops a deployment in flight.
 func (c *Client) Cancel(ctx context.Context, id string) error {
-	var r struct {
-		OK bool `json:"deploymentCancel"`
-	}
-	return c.do(ctx, "cancel deployment "+id, mutationCancel, map[string]any{"id": id}, &r)
+	return c.confirm(ctx, "cancel deployment "+id, mutationCancel, map[string]any{"id": id})
 }
 
 // Logs returns the newest lines of the build and of the run, build first. What cannot be read is left out.

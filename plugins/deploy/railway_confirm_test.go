@@ -1,0 +1,21 @@
+package deploy
+
+import (
+	"testing"
+
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
+)
+
+func TestAnUpdateThatRailwayDoesNotConfirmIsNotDeployed(t *testing.T) {
+	for _, op := range []string{"serviceInstanceUpdate", "variableCollectionUpsert"} {
+		f, r := newRailway(t)
+		r.must("create_railway_project_activity", railwayApp(nil), nil)
+		for n := 1; n < 9; n++ {
+			f.Script(&deploytest.Fault{Op: op, Nth: n, Status: 200, Body: `{"data":{"` + op + `":false}}`})
+		}
+		fail := r.do("deploy_to_railway_activity", railwayApp(nil), nil)
+		if fail == nil || fail.Type != "ServerError" || f.Deployed != 0 {
+			t.Errorf("%s: %v after %d deployments", op, fail, f.Deployed)
+		}
+	}
+}
