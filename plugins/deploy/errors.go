@@ -12,14 +12,15 @@ import (
 
 // Error types beside those of httpapi.Kind. A workflow decides by them.
 const (
-	typeAmbiguous      = "Ambiguous"      // several objects match, and guessing would deploy over the wrong one
-	typeDeployFailed   = "DeployFailed"   // the provider's verdict; details hold the last log lines
-	typeSuperseded     = "Superseded"     // another deployment replaced this one
-	typeStillDeploying = "StillDeploying" // no verdict yet; the next attempt waits on
-	typeUnhealthy      = "Unhealthy"      // the deployed URL does not answer well
-	typeNotConfigured  = "NotConfigured"  // a token is missing
-	typeDockerError    = "DockerError"    // the local Docker failed
-	typeSecretInFiles  = "SecretInFiles"  // a file to be pushed holds a secret
+	typeAmbiguous      = "Ambiguous"         // several objects match, and guessing would deploy over the wrong one
+	typeDeployFailed   = "DeployFailed"      // the provider's verdict; details hold the last log lines
+	typeSuperseded     = "Superseded"        // another deployment replaced this one
+	typeStillDeploying = "StillDeploying"    // no verdict yet; the next attempt waits on
+	typeUnhealthy      = "Unhealthy"         // the deployed URL does not answer well
+	typeNothingBefore  = "NoPreviousVersion" // there was an earlier version, and it cannot be brought back
+	typeNotConfigured  = "NotConfigured"     // a token is missing
+	typeDockerError    = "DockerError"       // the local Docker failed
+	typeSecretInFiles  = "SecretInFiles"     // a file to be pushed holds a secret
 )
 
 // FailureDetails travel with a DeployFailed.

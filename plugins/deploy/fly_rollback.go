@@ -65,6 +65,9 @@ func (d *deployer) runFlyRollback(ctx context.Context, s *settings, in FlyInput,
 		res.Changed = true
 		res.Plan = append(res.Plan, "updated "+line)
 	}
+	if in.Image == in.PreviousImage && !res.Changed && !in.DryRun {
+		return final(typeNothingBefore, "fly: %s ran before too, and the configuration that was changed is not rolled back; deploy with the earlier one", in.PreviousImage)
+	}
 	return nil
 }
 

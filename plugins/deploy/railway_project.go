@@ -27,6 +27,7 @@ type RailwayInput struct {
 	App
 	RailwaySettings
 	PreviousDeploymentID string `json:"previous_deployment_id,omitempty" jsonschema:"rollback: the deployment to bring back"`
+	PreviousImage        string `json:"previous_image,omitempty" jsonschema:"rollback: the image that ran before; only a deployment can be rolled back to"`
 }
 
 func (in *RailwayInput) check() error {

@@ -27,6 +27,9 @@ func (d *deployer) runRailwayRollback(ctx context.Context, s *settings, in Railw
 	defer leave()
 	res.AppName = in.AppName
 	target := in.PreviousDeploymentID
+	if target == "" && in.PreviousImage != "" {
+		return final(typeNothingBefore, "railway: %s ran before, and no deployment of it is known that could be rolled back to; deploy that image again", in.PreviousImage)
+	}
 	if target == "" {
 		res.Warnings = append(res.Warnings, "there is no earlier deployment: this was the first one, and it stays as it is")
 		return nil

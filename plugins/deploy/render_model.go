@@ -27,6 +27,7 @@ type RenderInput struct {
 	RenderSettings
 	GitHubRepo           string `json:"github_repo,omitempty" jsonschema:"owner/name"`
 	PreviousDeploymentID string `json:"previous_deployment_id,omitempty" jsonschema:"rollback: the deploy to bring back"`
+	PreviousImage        string `json:"previous_image,omitempty" jsonschema:"rollback: the image that ran before; only a deployment can be rolled back to"`
 }
 
 func (in *RenderInput) check() error {

@@ -30,6 +30,9 @@ func (d *deployer) runRenderRollback(ctx context.Context, s *settings, in Render
 	}
 	res.AppName = in.AppName
 	target := in.PreviousDeploymentID
+	if target == "" && in.PreviousImage != "" {
+		return final(typeNothingBefore, "render: %s ran before, and no deploy of it is known that could be rolled back to; deploy that image again", in.PreviousImage)
+	}
 	if target == "" {
 		res.Warnings = append(res.Warnings, "there is no earlier deploy: this was the first one, and it stays as it is")
 		return nil
