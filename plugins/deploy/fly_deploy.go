@@ -89,7 +89,10 @@ func (d *deployer) runFlyDeploy(ctx context.Context, s *settings, in FlyInput, r
 	}
 	r.before = map[string]map[string]any{}
 	if len(fleet.stale) == 0 && missing == 0 {
-		return r.restore(ctx, r.settle(ctx, fleet))
+		if err := r.settle(ctx, fleet); err != nil {
+			return r.giveUp(ctx, fleet, "", err)
+		}
+		return nil
 	}
 	release, err := r.release(ctx, fleet)
 	if err != nil {
@@ -101,7 +104,7 @@ func (d *deployer) runFlyDeploy(ctx context.Context, s *settings, in FlyInput, r
 		err = r.rolling(ctx, fleet, missing)
 	}
 	if err != nil {
-		return r.restore(ctx, err)
+		return r.giveUp(ctx, fleet, release, err)
 	}
 	res.Changed = true
 	return r.tidy(ctx, fleet, release)
@@ -223,17 +226,37 @@ func (r *flyRun) metadata(group string) map[string]string {
 	return md
 }
 
-// tidy removes what a release command left. The first attempt fails when it cannot, because the next one finds the
-// deployment done and has only this to do; after that it is a warning, for the deployment is live.
-func (r *flyRun) tidy(ctx context.Context, f fleet, release string) error {
+// giveUp goes back after a failure for good, and then removes what release commands left: no attempt asks for it any more.
+// In this order, because an attempt that follows a crash in between must not run the command again.
+func (r *flyRun) giveUp(ctx context.Context, f fleet, release string, cause error) error {
+	err := r.restore(ctx, cause)
+	if !isDeployFailed(cause) {
+		return err
+	}
+	for id := range f.releaseIDs(release) {
+		if err := r.s.fly.DestroyMachine(ctx, r.in.AppName, id, ""); err != nil {
+			sdk.Logger(ctx).Warn("the machine of a release command is still there; the next deployment removes it", "machine", id, "error", err)
+		}
+	}
+	return err
+}
+
+// releaseIDs are the machines of release commands, with the one that this attempt has made.
+func (f fleet) releaseIDs(made string) map[string]bool {
 	ids := map[string]bool{}
-	if release != "" {
-		ids[release] = true
+	if made != "" {
+		ids[made] = true
 	}
 	for _, m := range f.releases {
 		ids[m.ID] = true
 	}
-	for _, id := range sorted(ids) {
+	return ids
+}
+
+// tidy removes what a release command left. The first attempt fails when it cannot, because the next one finds the
+// deployment done and has only this to do; after that it is a warning, for the deployment is live.
+func (r *flyRun) tidy(ctx context.Context, f fleet, release string) error {
+	for _, id := range sorted(f.releaseIDs(release)) {
 		err := r.s.fly.DestroyMachine(ctx, r.in.AppName, id, "")
 		if e, ok := asAPI(err); ok && e.Kind.Retryable() && sdk.GetInfo(ctx).Attempt < 2 {
 			return fmt.Errorf("the deployment is live, and the machine of its release command is to be removed: %w", err)

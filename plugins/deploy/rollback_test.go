@@ -1,8 +1,11 @@
 package deploy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 )
 
 func TestARollbackWithNowhereToGoDoesNotSucceed(t *testing.T) {
@@ -37,5 +40,32 @@ func TestARollbackWithNowhereToGoDoesNotSucceed(t *testing.T) {
 	}
 	if wf.Rollbacks+rf.Rollbacks != 0 || ff.Updated != updated {
 		t.Error("something was changed")
+	}
+}
+
+func TestAFailedDeploymentLeavesNoReleaseMachine(t *testing.T) {
+	in := map[string]any{"release_command": "bin/migrate"}
+	for n := range 20 { // 0: the plugin does not die
+		for _, when := range []deploytest.When{deploytest.BeforeWork, deploytest.AfterWork} {
+			t.Run(fmt.Sprintf("call %d/after work %v", n, when == deploytest.AfterWork), func(t *testing.T) {
+				matrix(t)
+				f, r := newFly(t)
+				r.must("create_flyio_app_activity", flyApp(in), nil)
+				r.must("deploy_to_flyio_activity", flyApp(in), nil)
+				if n > 0 {
+					f.CutAt(n, when)
+				}
+				fail := r.do("deploy_to_flyio_activity", flyApp(with(in, map[string]any{"image": "ghcr.io/acme/shop:critical", "deploy_timeout": "100ms"})), nil)
+				if fail == nil || fail.Type != "DeployFailed" {
+					t.Fatalf("verdict %v", fail)
+				}
+				if m := f.Machines("shop"); len(m) != 1 || m[0].Image != "ghcr.io/acme/shop:v1" {
+					t.Errorf("machines %+v, want the one with v1", m)
+				}
+				if f.Releases != 2 {
+					t.Errorf("the release command ran %d times, want once per version", f.Releases)
+				}
+			})
+		}
 	}
 }
