@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/orch-host/orch/plugins/deploy/internal/railway"
@@ -74,11 +75,7 @@ func (d *deployer) runRailwayDeploy(ctx context.Context, s *settings, in Railway
 			return err
 		}
 		id, err := r.start(ctx, now.LatestID(), func() (string, error) {
-			sent, err := s.withRegistry(settings, image)
-			if err == nil {
-				err = s.railway.UpdateInstance(ctx, t, sent)
-			}
-			if err != nil {
+			if err := s.railway.UpdateInstance(ctx, t, s.sentSettings(settings, image)); err != nil {
 				return "", err
 			}
 			// Whether the update alone starts a deployment is not documented: look before starting one.
@@ -106,7 +103,7 @@ func (d *deployer) runRailwayDeploy(ctx context.Context, s *settings, in Railway
 	return r.finish(ctx)
 }
 
-// instanceSettings are what we set on a service; registry credentials are added when they are sent.
+// instanceSettings are what we set on a service; see sentSettings for what is added when they are sent.
 func (in RailwayInput) instanceSettings(image string) map[string]any {
 	out := map[string]any{
 		"source":                  map[string]any{"image": image},
@@ -127,16 +124,17 @@ func (in RailwayInput) instanceSettings(image string) map[string]any {
 	return out
 }
 
-func (s *settings) withRegistry(settings map[string]any, image string) (map[string]any, error) {
-	login, ok := s.Registries[registryHost(image)]
-	if !ok {
-		return settings, nil
+// sentSettings are the settings with what does not belong into a fingerprint or a file: the login of the registry, and an
+// empty list in place of no release command, without which an earlier one would run on.
+func (s *settings) sentSettings(settings map[string]any, image string) map[string]any {
+	out := maps.Clone(settings)
+	if _, given := out["preDeployCommand"]; !given {
+		out["preDeployCommand"] = []string{}
 	}
-	out := map[string]any{"registryCredentials": map[string]string{"username": login.Username, "password": login.Password.Reveal()}}
-	for k, v := range settings {
-		out[k] = v
+	if login, ok := s.Registries[registryHost(image)]; ok {
+		out["registryCredentials"] = map[string]string{"username": login.Username, "password": login.Password.Reveal()}
 	}
-	return out, nil
+	return out
 }
 
 // deployedVariables are the variables that a deployment takes up: all but the marker and those that Railway provides.

@@ -120,7 +120,10 @@ func (r *renderRun) create(ctx context.Context, env map[string]string, credentia
 		Type: "web_service", Name: r.in.AppName, OwnerID: r.owner, AutoDeploy: "no",
 		EnvVars: []render.EnvVar{{Key: markerVariable, Value: r.seen.String()}},
 		Details: render.ServiceDetails{Runtime: r.in.runtime(), Plan: r.in.InstancePlan, Region: r.in.Region, HealthCheckPath: r.in.HealthPath,
-			NumInstances: r.in.Instances, PreDeployCommand: r.in.ReleaseCommand, MaxShutdownDelaySeconds: r.in.ShutdownSeconds},
+			NumInstances: r.in.Instances, MaxShutdownDelaySeconds: r.in.ShutdownSeconds},
+	}
+	if r.in.ReleaseCommand != "" {
+		in.Details.PreDeployCommand = &r.in.ReleaseCommand
 	}
 	for _, k := range sorted(env) {
 		in.EnvVars = append(in.EnvVars, render.EnvVar{Key: k, Value: env[k]})
@@ -238,7 +241,10 @@ func (r *renderRun) patch(credential string) (render.ServicePatch, bool) {
 	} else if r.service.Repo != r.in.RepoURL || r.service.Branch != r.in.Branch {
 		p.Repo, p.Branch, differs = r.in.RepoURL, r.in.Branch, true
 	}
-	details := render.ServiceDetails{PreDeployCommand: r.in.ReleaseCommand}
+	var details render.ServiceDetails
+	if r.service.Details.EnvSpecific.PreDeployCommand != r.in.ReleaseCommand {
+		details.PreDeployCommand = &r.in.ReleaseCommand // also when it is empty: the old one would run on
+	}
 	if r.service.Details.HealthCheckPath != r.in.HealthPath {
 		details.HealthCheckPath = r.in.HealthPath
 	}

@@ -69,3 +69,24 @@ func TestAFailedDeploymentLeavesNoReleaseMachine(t *testing.T) {
 		}
 	}
 }
+
+func TestAReleaseCommandThatIsTakenOutIsNotRunAgain(t *testing.T) {
+	wf, wr := newRailway(t)
+	rf, rr := newRender(t)
+	with := map[string]any{"release_command": "bin/migrate"}
+	if _, _, fail := railwayDeployment(wr, with); fail != nil {
+		t.Fatal(fail)
+	}
+	if _, _, fail := renderDeployment(rr, with); fail != nil {
+		t.Fatal(fail)
+	}
+	v2 := map[string]any{"image": "ghcr.io/acme/shop:v2", "health_path": "/up"}
+	wr.must("deploy_to_railway_activity", railwayApp(v2), nil)
+	if got, _ := wf.Services()[0].Settings["preDeployCommand"].([]any); wf.Services()[0].Settings["preDeployCommand"] == nil || len(got) != 0 {
+		t.Errorf("railway still runs %v", wf.Services()[0].Settings["preDeployCommand"])
+	}
+	rr.must("deploy_to_render_activity", renderApp(v2), nil)
+	if got := rf.Services()[0].Details["preDeployCommand"]; got != "" {
+		t.Errorf("render still runs %v", got)
+	}
+}

@@ -309,6 +309,8 @@ func (f *Render) advance(s *renderService, d *renderDeploy) {
 	}
 }
 
+func text(v any) string { s, _ := v.(string); return s }
+
 func (d *renderDeploy) wire() obj {
 	o := obj{"id": d.id, "status": d.status, "trigger": d.trigger, "createdAt": d.at.Format(time.RFC3339), "updatedAt": d.at.Format(time.RFC3339)}
 	if d.image != "" {
@@ -320,8 +322,8 @@ func (d *renderDeploy) wire() obj {
 func (s *renderService) wire() obj {
 	details := obj{"env": s.details["runtime"], "runtime": s.details["runtime"], "plan": "starter", "region": "oregon", "numInstances": 1, "buildPlan": "starter",
 		"healthCheckPath": "", "openPorts": []any{}, "url": "https://" + s.name + "-x1y2.onrender.com",
-		"envSpecificDetails": obj{"dockerCommand": "", "dockerContext": "", "dockerfilePath": ""}}
-	for _, k := range []string{"plan", "region", "healthCheckPath"} {
+		"envSpecificDetails": obj{"dockerCommand": "", "dockerContext": "", "dockerfilePath": "", "preDeployCommand": text(s.details["preDeployCommand"])}}
+	for _, k := range []string{"plan", "region", "healthCheckPath", "numInstances"} {
 		if v, ok := s.details[k]; ok {
 			details[k] = v
 		}
@@ -341,7 +343,8 @@ func (s *renderService) wire() obj {
 type RenderService struct {
 	ID, Name, Image, Repo string
 	Env                   map[string]string
-	Deploys               []string // "status image", oldest first
+	Details               map[string]any // as they were last set
+	Deploys               []string       // "status image", oldest first
 	Triggers              []string
 }
 
@@ -351,9 +354,12 @@ func (f *Render) Services() []RenderService {
 	defer f.mu.Unlock()
 	var out []RenderService
 	for _, s := range f.services {
-		x := RenderService{ID: s.id, Name: s.name, Image: s.image, Repo: s.repo, Env: map[string]string{}}
+		x := RenderService{ID: s.id, Name: s.name, Image: s.image, Repo: s.repo, Env: map[string]string{}, Details: map[string]any{}}
 		for k, v := range s.env {
 			x.Env[k] = v
+		}
+		for k, v := range s.details {
+			x.Details[k] = v
 		}
 		for _, d := range s.deploys {
 			x.Deploys = append(x.Deploys, d.status+" "+d.image)

@@ -28,6 +28,11 @@ type Service struct {
 		Plan            string `json:"plan"`
 		Region          string `json:"region"`
 		Runtime         string `json:"runtime"`
+		NumInstances    int    `json:"numInstances"`
+		ShutdownDelay   int    `json:"maxShutdownDelaySeconds"`
+		EnvSpecific     struct {
+			PreDeployCommand string `json:"preDeployCommand"`
+		} `json:"envSpecificDetails"`
 	} `json:"serviceDetails"`
 }
 
@@ -59,13 +64,13 @@ type ServiceInput struct {
 
 // ServiceDetails are the settings of a web service.
 type ServiceDetails struct {
-	Runtime                 string `json:"runtime,omitempty"`
-	Plan                    string `json:"plan,omitempty"`
-	Region                  string `json:"region,omitempty"` // only when creating
-	HealthCheckPath         string `json:"healthCheckPath,omitempty"`
-	NumInstances            int    `json:"numInstances,omitempty"` // only when creating
-	PreDeployCommand        string `json:"preDeployCommand,omitempty"`
-	MaxShutdownDelaySeconds int    `json:"maxShutdownDelaySeconds,omitempty"`
+	Runtime                 string  `json:"runtime,omitempty"`
+	Plan                    string  `json:"plan,omitempty"`
+	Region                  string  `json:"region,omitempty"` // only when creating
+	HealthCheckPath         string  `json:"healthCheckPath,omitempty"`
+	NumInstances            int     `json:"numInstances,omitempty"`     // only when creating
+	PreDeployCommand        *string `json:"preDeployCommand,omitempty"` // empty: take out the one that is there
+	MaxShutdownDelaySeconds int     `json:"maxShutdownDelaySeconds,omitempty"`
 }
 
 // ServicePatch changes a web service.
