@@ -181,6 +181,9 @@ func (r *renderRun) ensureDeploy(ctx context.Context, env map[string]string, cre
 		}
 		r.res.Changed = true
 	}
+	if err := r.ensureSettings(ctx); err != nil {
+		return err
+	}
 	// The salt is the name, not the id: create() has to write the marker before there is an id.
 	r.want = fingerprint(r.in.AppName, r.content(after, credential))
 	latest, err := r.latest(ctx)
@@ -226,6 +229,31 @@ func (r *renderRun) ensureDeploy(ctx context.Context, env map[string]string, cre
 	}
 	r.res.DeploymentID = id
 	r.res.Plan = append(r.res.Plan, "deployed "+r.source())
+	return nil
+}
+
+// ensureSettings brings up to date what deploys nothing by itself, and names what Render takes from us at the creation only.
+func (r *renderRun) ensureSettings(ctx context.Context) error {
+	have := &r.service.Details
+	if r.in.Instances > 1 && have.NumInstances > 0 && have.NumInstances != r.in.Instances {
+		r.res.Warnings = append(r.res.Warnings, fmt.Sprintf("instances %d is not set: service %s exists with %d; scale it in the dashboard", r.in.Instances, r.in.AppName, have.NumInstances))
+	}
+	if r.in.Region != "" && have.Region != "" && have.Region != r.in.Region {
+		r.res.Warnings = append(r.res.Warnings, fmt.Sprintf("region %s is not set: service %s exists in %s, and Render moves none", r.in.Region, r.in.AppName, have.Region))
+	}
+	want := r.in.ShutdownSeconds
+	if want == 0 || have.ShutdownDelay == want {
+		return nil
+	}
+	r.res.Plan = append(r.res.Plan, fmt.Sprintf("set the shutdown delay to %d s", want))
+	if r.in.DryRun {
+		return nil
+	}
+	err := r.s.render.UpdateService(ctx, r.service.ID, render.ServicePatch{Details: &render.ServiceDetails{MaxShutdownDelaySeconds: want}})
+	if err != nil {
+		return err
+	}
+	have.ShutdownDelay, r.res.Changed = want, true
 	return nil
 }
 

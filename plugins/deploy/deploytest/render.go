@@ -323,7 +323,7 @@ func (s *renderService) wire() obj {
 	details := obj{"env": s.details["runtime"], "runtime": s.details["runtime"], "plan": "starter", "region": "oregon", "numInstances": 1, "buildPlan": "starter",
 		"healthCheckPath": "", "openPorts": []any{}, "url": "https://" + s.name + "-x1y2.onrender.com",
 		"envSpecificDetails": obj{"dockerCommand": "", "dockerContext": "", "dockerfilePath": "", "preDeployCommand": text(s.details["preDeployCommand"])}}
-	for _, k := range []string{"plan", "region", "healthCheckPath", "numInstances"} {
+	for _, k := range []string{"plan", "region", "healthCheckPath", "numInstances", "maxShutdownDelaySeconds"} {
 		if v, ok := s.details[k]; ok {
 			details[k] = v
 		}
