@@ -66,8 +66,8 @@ func (d *deployer) generateConfigs(ctx context.Context, in GenerateInput) (Gener
 		if err != nil {
 			return out, fail(err)
 		}
-		if s.redact.In(data) {
-			return out, final(typeSecretInFiles, "%s would hold the value of a configured secret; give it in secret_refs, not in env", name)
+		if err := s.withoutSecrets(name, data, in); err != nil {
+			return out, err
 		}
 		files = append(files, file{p, name, data})
 	}
@@ -118,6 +118,41 @@ func (in GenerateInput) render(platform string) (name string, data []byte, err e
 		return "render.yaml", data, err
 	}
 	return "", nil, invalid("platform %q: use flyio, railway or render", platform)
+}
+
+// withoutSecrets refuses a file that holds the value of a configured secret. The input that it was made from is looked
+// through as well: in the file a format may have written some characters in another way.
+func (s *settings) withoutSecrets(name string, data []byte, in any) error {
+	if !s.redact.In(data) && !s.secretAmong(in) {
+		return nil
+	}
+	return final(typeSecretInFiles, "%s would hold the value of a configured secret; give it in secret_refs, not in env", name)
+}
+
+// secretAmong reports whether a text of an input holds the value of a configured secret.
+func (s *settings) secretAmong(in any) bool {
+	data, err := json.Marshal(in)
+	var v any
+	if err != nil || json.Unmarshal(data, &v) != nil {
+		return true // an input came as JSON, so this does not happen
+	}
+	var look func(v any) bool
+	look = func(v any) bool {
+		switch v := v.(type) {
+		case string:
+			return s.redact.In([]byte(v))
+		case []any:
+			return slices.ContainsFunc(v, look)
+		case map[string]any:
+			for _, x := range v {
+				if look(x) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return look(v)
 }
 
 // outputDir is where the files of an app go. It is the configuration's, never an input's: an input must not choose where

@@ -75,7 +75,13 @@ func (s *settings) pushFiles(ctx context.Context, in GitHubInput) (map[string]pu
 	if err != nil {
 		return nil, err
 	}
+	if err := s.withoutSecrets("render.yaml", yaml, r); err != nil {
+		return nil, err
+	}
 	out["render.yaml"] = pushFile{data: yaml}
+	if err := s.scan("the commit message", []byte(in.message())); err != nil {
+		return nil, err
+	}
 	for _, name := range sorted(out) {
 		if err := s.scan(name, out[name].data); err != nil {
 			return nil, err

@@ -32,6 +32,9 @@ func (d *deployer) ensureRenderBlueprint(ctx context.Context, s *settings, in Re
 	if err != nil {
 		return err
 	}
+	if err := s.withoutSecrets("render.yaml", yaml, in); err != nil {
+		return err
+	}
 	path := filepath.Join(s.outputDir(ctx, in.AppName), "render.yaml")
 	if !in.DryRun {
 		if res.Changed, err = writeFile(path, yaml, 0o644); err != nil {
