@@ -3,6 +3,7 @@ package redact
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/url"
 	"sort"
 	"strings"
@@ -42,7 +43,9 @@ func New(values ...string) *Set {
 		add(url.PathEscape(v))
 		add(base64.StdEncoding.EncodeToString([]byte(v)))
 		add(base64.URLEncoding.EncodeToString([]byte(v)))
-		add(strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(v))
+		for _, html := range []bool{false, true} { // Go's own JSON writes <, > and & as \u003c and so on
+			add(quoted(v, html))
+		}
 	}
 	// The longest first: a value that contains another must not leave its tail behind.
 	sort.Slice(s.values, func(i, j int) bool {
@@ -57,6 +60,17 @@ func New(values ...string) *Set {
 	}
 	s.replacer = strings.NewReplacer(pairs...)
 	return s
+}
+
+// quoted is the value as it stands between the quotes of a JSON text.
+func quoted(v string, html bool) string {
+	var buf strings.Builder
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(html)
+	if enc.Encode(v) != nil {
+		return v
+	}
+	return strings.TrimSuffix(buf.String()[1:], "\"\n")
 }
 
 // String returns text with every known value masked.

@@ -46,3 +46,12 @@ func TestANilSetRedactsNothing(t *testing.T) {
 		t.Error("a nil set changed its input")
 	}
 }
+
+func TestAValueIsMaskedInJSONOfAnyEncoder(t *testing.T) {
+	s := New("p<ss>&\rw\x01ord\"\\")
+	for _, text := range []string{`{"v":"p\u003css\u003e\u0026\rw\u0001ord\"\\"}`, `{"v":"p<ss>&\rw\u0001ord\"\\"}`} {
+		if got := s.String(text); got != `{"v":"***"}` {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}
