@@ -197,13 +197,22 @@ func edgesOf(nodes []any) obj {
 	return obj{"edges": list}
 }
 
-func (p *railwayProject) wire() obj {
+// wire is a project with a page of at most 100 services, beginning after the one that is named.
+func (p *railwayProject) wire(after any) obj {
 	var services []any
-	for _, s := range p.services {
+	begin := 1 + slices.IndexFunc(p.services, func(s *railwayService) bool { return s.id == after })
+	end := min(begin+100, len(p.services))
+	for _, s := range p.services[begin:end] {
 		services = append(services, obj{"id": s.id, "name": s.name, "deletedAt": nil})
 	}
-	return obj{"id": p.id, "name": p.name, "description": p.description, "deletedAt": nil,
-		"environments": edgesOf([]any{obj{"id": p.id + "-env", "name": p.env}}), "services": edgesOf(services)}
+	list := edgesOf(services)
+	list["pageInfo"] = obj{"hasNextPage": end < len(p.services), "endCursor": nil}
+	if len(services) > 0 {
+		list["pageInfo"].(obj)["endCursor"] = p.services[end-1].id
+	}
+	env := edgesOf([]any{obj{"id": p.id + "-env", "name": p.env}})
+	env["pageInfo"] = obj{"hasNextPage": false, "endCursor": p.id + "-env"}
+	return obj{"id": p.id, "name": p.name, "description": p.description, "deletedAt": nil, "environments": env, "services": list}
 }
 
 func (f *Railway) project(id any) *railwayProject {
@@ -253,21 +262,21 @@ func (f *Railway) resolve(field string, vars obj) (data any, refusal string) {
 		}
 		var nodes []any
 		for _, p := range page {
-			nodes = append(nodes, p.wire())
+			nodes = append(nodes, p.wire(nil))
 		}
 		out := edgesOf(nodes)
 		out["pageInfo"] = obj{"hasNextPage": more, "endCursor": "half"}
 		return out, ""
 	case "project":
 		if p := f.project(vars["id"]); p != nil {
-			return p.wire(), ""
+			return p.wire(vars["services"]), ""
 		}
 		return nil, "Project not found"
 	case "projectCreate":
 		p := &railwayProject{id: f.id("project"), name: in["name"].(string), env: in["defaultEnvironmentName"].(string)}
 		p.description, _ = in["description"].(string)
 		f.projects = append(f.projects, p)
-		return p.wire(), ""
+		return p.wire(nil), ""
 	case "serviceCreate":
 		p := f.project(in["projectId"])
 		if p == nil {

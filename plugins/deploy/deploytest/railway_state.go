@@ -86,6 +86,18 @@ func (f *Railway) AddProject(name string) {
 	f.projects = append(f.projects, &railwayProject{id: f.id("project"), name: name, env: "production"})
 }
 
+// AddService makes a service exist in a project, and the project with the first one.
+func (f *Railway) AddService(project, name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.IndexFunc(f.projects, func(p *railwayProject) bool { return p.name == project })
+	if i < 0 {
+		i = len(f.projects)
+		f.projects = append(f.projects, &railwayProject{id: f.id("project"), name: project, env: "production"})
+	}
+	f.projects[i].services = append(f.projects[i].services, &railwayService{id: f.id("service"), name: name, vars: map[string]string{}})
+}
+
 // DeployByHand starts a deployment of an image as somebody at the dashboard does.
 func (f *Railway) DeployByHand(image string) {
 	f.mu.Lock()

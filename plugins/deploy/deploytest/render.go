@@ -7,7 +7,9 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +84,9 @@ func (f *Render) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		status, body := f.answer(r, x)
+		if list, ok := body.([]any); ok {
+			body = page(list, r.URL.Query())
+		}
 		a.status = status
 		if body != nil {
 			a.body, _ = json.Marshal(body)
@@ -91,6 +96,19 @@ func (f *Render) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.T.Errorf("render: our own answer %d to %s breaks the schema: %v", a.status, x.op, err)
 		}
 	})
+}
+
+// page cuts a list as Render does: limit entries (20 unless given) after the one that cursor names.
+func page(list []any, q url.Values) []any {
+	if cursor := q.Get("cursor"); cursor != "" {
+		i := slices.IndexFunc(list, func(x any) bool { o, _ := x.(obj); return o["cursor"] == cursor })
+		list = list[i+1:]
+	}
+	limit, err := strconv.Atoi(q.Get("limit"))
+	if err != nil {
+		limit = 20
+	}
+	return list[:min(limit, len(list))]
 }
 
 func (f *Render) answer(r *http.Request, x *exchange) (int, any) {
@@ -104,7 +122,7 @@ func (f *Render) answer(r *http.Request, x *exchange) (int, any) {
 	case "GET /owners":
 		out := []any{}
 		for i := range f.Owners {
-			out = append(out, obj{"cursor": "c", "owner": obj{"id": fmt.Sprintf("tea-%d", i+1), "name": "Acme", "email": "a@example.com", "type": "team"}})
+			out = append(out, obj{"cursor": fmt.Sprint(i), "owner": obj{"id": fmt.Sprintf("tea-%d", i+1), "name": "Acme", "email": "a@example.com", "type": "team"}})
 		}
 		return 200, out
 	case "GET /blueprints":
@@ -235,9 +253,6 @@ func (f *Render) service(s *renderService, r *http.Request, x *exchange, in obj,
 				continue
 			}
 			out = append(out, obj{"cursor": d.id, "deploy": d.wire()})
-		}
-		if r.URL.Query().Get("limit") == "1" && len(out) > 1 {
-			out = out[:1]
 		}
 		return 200, out
 	case "POST /deploys":

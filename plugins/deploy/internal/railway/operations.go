@@ -28,7 +28,7 @@ func (c *Client) Scope(ctx context.Context) (projectID, environmentID string, er
 // ProjectsNamed returns every living project of that exact name in a workspace. Names are not unique.
 func (c *Client) ProjectsNamed(ctx context.Context, workspaceID, name string) ([]Ref, error) {
 	var found []Ref
-	var after any
+	var at cursor
 	for {
 		var r struct {
 			Projects struct {
@@ -38,13 +38,10 @@ func (c *Client) ProjectsNamed(ctx context.Context, workspaceID, name string) ([
 						DeletedAt *string `json:"deletedAt"`
 					} `json:"node"`
 				} `json:"edges"`
-				PageInfo struct {
-					HasNextPage bool    `json:"hasNextPage"`
-					EndCursor   *string `json:"endCursor"`
-				} `json:"pageInfo"`
+				PageInfo pageInfo `json:"pageInfo"`
 			} `json:"projects"`
 		}
-		vars := map[string]any{"after": after, "workspaceId": orNil(workspaceID)}
+		vars := map[string]any{"after": at.after, "workspaceId": orNil(workspaceID)}
 		if err := c.do(ctx, "look for project "+name, queryProjects, vars, &r); err != nil {
 			return nil, err
 		}
@@ -53,20 +50,38 @@ func (c *Client) ProjectsNamed(ctx context.Context, workspaceID, name string) ([
 				found = append(found, e.Node.Ref)
 			}
 		}
-		if !r.Projects.PageInfo.HasNextPage || r.Projects.PageInfo.EndCursor == nil {
+		if at.move(r.Projects.PageInfo); at.ended {
 			return found, nil
 		}
-		after = *r.Projects.PageInfo.EndCursor
 	}
 }
 
-// Project returns a project with its environments and living services.
+// Project returns a project with all of its environments and living services.
 func (c *Client) Project(ctx context.Context, id string) (Project, error) {
-	var r struct {
-		Project wireProject `json:"project"`
+	var out Project
+	var environments, services cursor
+	for {
+		var r struct {
+			Project wireProject `json:"project"`
+		}
+		vars := map[string]any{"id": id, "environments": environments.after, "services": services.after}
+		if err := c.do(ctx, "read project "+id, queryProject, vars, &r); err != nil {
+			return Project{}, err
+		}
+		page := r.Project.plain()
+		out.Ref, out.Deleted = page.Ref, page.Deleted
+		if !environments.ended {
+			out.Environments = append(out.Environments, page.Environments...)
+		}
+		if !services.ended {
+			out.Services = append(out.Services, page.Services...)
+		}
+		environments.move(r.Project.Environments.PageInfo)
+		services.move(r.Project.Services.PageInfo)
+		if environments.ended && services.ended {
+			return out, nil
+		}
 	}
-	err := c.do(ctx, "read project "+id, queryProject, map[string]any{"id": id}, &r)
-	return r.Project.plain(), err
 }
 
 // CreateProject creates a project with one environment. It is not idempotent: look first.

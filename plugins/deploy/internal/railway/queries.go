@@ -12,11 +12,11 @@ const (
   }
 }`
 
-	queryProject = `query project($id: String!) {
+	queryProject = `query project($id: String!, $environments: String, $services: String) {
   project(id: $id) {
     id name description deletedAt
-    environments(first: 100) { edges { node { id name } } }
-    services(first: 100) { edges { node { id name deletedAt } } }
+    environments(first: 100, after: $environments) { edges { node { id name } } pageInfo { hasNextPage endCursor } }
+    services(first: 100, after: $services) { edges { node { id name deletedAt } } pageInfo { hasNextPage endCursor } }
   }
 }`
 

@@ -94,8 +94,27 @@ type wireProject struct {
 	Services     edges   `json:"services"`
 }
 
+type pageInfo struct {
+	HasNextPage bool    `json:"hasNextPage"`
+	EndCursor   *string `json:"endCursor"`
+}
+
+// cursor is how far a list has been read.
+type cursor struct {
+	after any // nil at the beginning
+	ended bool
+}
+
+// move goes behind a page. A page that claims to have a next one, but does not say where, is the last one.
+func (c *cursor) move(p pageInfo) {
+	if c.ended = c.ended || !p.HasNextPage || p.EndCursor == nil || c.after == *p.EndCursor; !c.ended {
+		c.after = *p.EndCursor
+	}
+}
+
 type edges struct {
-	Edges []struct {
+	PageInfo pageInfo `json:"pageInfo"`
+	Edges    []struct {
 		Node struct {
 			Ref
 			DeletedAt *string `json:"deletedAt"`

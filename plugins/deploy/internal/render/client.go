@@ -68,13 +68,36 @@ func (c *Client) Owners(ctx context.Context) ([]Owner, error) {
 	return out, err
 }
 
+// entries reads a list page by page to its end.
+func entries[E any](ctx context.Context, c *Client, op, path string, q url.Values, cursorOf func(E) string) ([]E, error) {
+	const most = 100
+	q.Set("limit", strconv.Itoa(most))
+	var out []E
+	for {
+		var page []E
+		if _, err := c.call(ctx, op, http.MethodGet, path, q, nil, &page); err != nil {
+			return nil, err
+		}
+		out = append(out, page...)
+		if len(page) < most {
+			return out, nil
+		}
+		next := cursorOf(page[len(page)-1])
+		if next == "" || next == q.Get("cursor") {
+			return out, nil
+		}
+		q.Set("cursor", next)
+	}
+}
+
 // ServicesNamed returns the web services of that exact name in a workspace.
 func (c *Client) ServicesNamed(ctx context.Context, owner, name string) ([]Service, error) {
-	var r []struct {
+	type entry struct {
 		Service Service `json:"service"`
+		Cursor  string  `json:"cursor"`
 	}
-	q := url.Values{"name": {name}, "ownerId": {owner}, "type": {"web_service"}, "limit": {"20"}}
-	_, err := c.call(ctx, "look for service "+name, http.MethodGet, "/services", q, nil, &r)
+	q := url.Values{"name": {name}, "ownerId": {owner}, "type": {"web_service"}}
+	r, err := entries(ctx, c, "look for service "+name, "/services", q, func(e entry) string { return e.Cursor })
 	var out []Service
 	for _, x := range r {
 		if x.Service.Name == name && (x.Service.Type == "" || x.Service.Type == "web_service") {
@@ -109,30 +132,17 @@ func (c *Client) UpdateService(ctx context.Context, id string, in ServicePatch) 
 
 // EnvVars returns all environment variables with their values. They are for comparing in memory only.
 func (c *Client) EnvVars(ctx context.Context, service string) (map[string]string, error) {
-	out := map[string]string{}
-	cursor := ""
-	for {
-		var r []struct {
-			EnvVar EnvVar `json:"envVar"`
-			Cursor string `json:"cursor"`
-		}
-		q := url.Values{"limit": {"100"}}
-		if cursor != "" {
-			q.Set("cursor", cursor)
-		}
-		_, err := c.call(ctx, "list environment variables of service "+service, http.MethodGet,
-			"/services/"+url.PathEscape(service)+"/env-vars", q, nil, &r)
-		if err != nil {
-			return nil, err
-		}
-		for _, x := range r {
-			out[x.EnvVar.Key] = x.EnvVar.Value
-		}
-		if len(r) < 100 || r[len(r)-1].Cursor == cursor {
-			return out, nil
-		}
-		cursor = r[len(r)-1].Cursor
+	type entry struct {
+		EnvVar EnvVar `json:"envVar"`
+		Cursor string `json:"cursor"`
 	}
+	r, err := entries(ctx, c, "list environment variables of service "+service, "/services/"+url.PathEscape(service)+"/env-vars",
+		url.Values{}, func(e entry) string { return e.Cursor })
+	out := map[string]string{}
+	for _, x := range r {
+		out[x.EnvVar.Key] = x.EnvVar.Value
+	}
+	return out, err
 }
 
 // SetEnvVar adds or replaces one environment variable and deploys nothing.
@@ -210,10 +220,11 @@ func (c *Client) Logs(ctx context.Context, owner, service string, limit int) ([]
 
 // Blueprints lists the Blueprints of a workspace.
 func (c *Client) Blueprints(ctx context.Context, owner string) ([]Blueprint, error) {
-	var r []struct {
+	type entry struct {
 		Blueprint Blueprint `json:"blueprint"`
+		Cursor    string    `json:"cursor"`
 	}
-	_, err := c.call(ctx, "list Blueprints", http.MethodGet, "/blueprints", url.Values{"ownerId": {owner}, "limit": {"100"}}, nil, &r)
+	r, err := entries(ctx, c, "list Blueprints", "/blueprints", url.Values{"ownerId": {owner}}, func(e entry) string { return e.Cursor })
 	out := make([]Blueprint, len(r))
 	for i := range r {
 		out[i] = r[i].Blueprint
@@ -251,7 +262,7 @@ func (c *Client) RegistryCredential(ctx context.Context, owner, name string) (st
 		Name string `json:"name"`
 	}
 	_, err := c.call(ctx, "look for registry credential "+name, http.MethodGet, "/registrycredentials",
-		url.Values{"name": {name}, "ownerId": {owner}, "limit": {"20"}}, nil, &r)
+		url.Values{"name": {name}, "ownerId": {owner}, "limit": {"100"}}, nil, &r)
 	for _, x := range r {
 		if x.Name == name {
 			return x.ID, err
