@@ -101,7 +101,21 @@ func (o *OpenAPI) request(r *http.Request) (*exchange, error) {
 	}}
 	err = openapi3filter.ValidateRequest(context.Background(), x.input)
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	if err == nil {
+		err = knownQuery(r, route)
+	}
 	return x, err
+}
+
+// knownQuery refuses query parameters that the document does not name. A provider ignores them, and the caller believes
+// that they had their effect.
+func knownQuery(r *http.Request, route *routers.Route) error {
+	for name := range r.URL.Query() {
+		if route.Operation.Parameters.GetByInAndName("query", name) == nil && route.PathItem.Parameters.GetByInAndName("query", name) == nil {
+			return fmt.Errorf("%s %s has no query parameter %q in the document", r.Method, r.URL.Path, name)
+		}
+	}
+	return nil
 }
 
 // response checks our own answer.
