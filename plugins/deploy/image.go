@@ -55,7 +55,7 @@ func (d *deployer) publishImage(ctx context.Context, s *settings, a App, target 
 	switch {
 	case err != nil && cancelled(ctx):
 		return "", context.Cause(ctx)
-	case err != nil && auto:
+	case auto && (cerrdefs.IsNotFound(err) || client.IsErrConnectionFailed(err)):
 		return a.Image, nil // not here, or no Docker here: the provider pulls it by its name
 	case cerrdefs.IsNotFound(err):
 		return "", invalid("image %s is not in the local Docker, so it cannot be pushed to %s; build or pull it first", a.Image, target)

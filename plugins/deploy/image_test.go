@@ -116,6 +116,21 @@ func TestOnlyLocalImagesArePushed(t *testing.T) {
 	}
 }
 
+func TestALocalImageIsNotTakenForAPublicOneWhenDockerFails(t *testing.T) {
+	e := deploytest.NewDocker(t, findSpecs(t), "sha256:"+strings.Repeat("ab", 32))
+	e.Stream, e.Broken = `{"aux":{"Digest":"sha256:abc"}}`, 1
+	f := deploytest.NewFly(t, findSpecs(t), canaryToken)
+	f.AddApp("shop")
+	d := newDeployer(fast())
+	d.docker = func() (dockerAPI, error) { return engine(e.Server) }
+	r := newRunWith(t, d, flyConfig(f), f)
+	var res Result
+	r.must("deploy_to_flyio_activity", flyApp(map[string]any{"image": "acme/shop:dev"}), &res)
+	if res.Image != "registry.fly.io/shop:orch-abababababab" || f.Created != 1 || r.attempts != 2 {
+		t.Errorf("%d attempts, %d machines, %+v", r.attempts, f.Created, res)
+	}
+}
+
 func engine(s *httptest.Server) (dockerAPI, error) {
 	return client.NewClientWithOpts(client.WithHost("tcp://"+s.Listener.Addr().String()), client.WithVersion("1.51"))
 }

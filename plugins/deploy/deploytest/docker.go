@@ -27,6 +27,7 @@ type Docker struct {
 
 	Stream  string          // what a push answers, after its 200
 	Missing map[string]bool // images that are not here
+	Broken  int             // calls that answer 500
 
 	mu     sync.Mutex
 	Pushed []string
@@ -117,6 +118,12 @@ func (d *Docker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
+	if d.Broken > 0 {
+		d.Broken--
+		w.WriteHeader(500)
+		fmt.Fprint(w, `{"message":"layer store is locked"}`)
+		return
+	}
 	switch x.op {
 	case "GET /images/{name}/json":
 		if d.Missing[name] {
