@@ -61,7 +61,7 @@ func (d *deployer) runFlyDeploy(ctx context.Context, s *settings, in FlyInput, r
 	}
 	r.want = fingerprint(in.AppName, map[string]any{"config": r.ours, "release": in.ReleaseCommand, "secrets": secretsState(secrets)})
 	r.secrets = in.SecretsVersion
-	if r.secrets == 0 {
+	if r.secrets == 0 && len(secrets) > 0 { // without one it is the version of an app that is gone
 		r.secrets = rememberedSecretsVersion(ctx, in.AppName)
 	}
 	res.DeploymentID = "orch-" + r.want

@@ -52,3 +52,11 @@ func TestRailwaysWordsCountWhateverTheStatus(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAppThatWasMadeAnewWaitsForNoSecretsOfTheOldOne(t *testing.T) {
+	f, r := newFly(t)
+	r.must("create_flyio_app_activity", flyApp(nil), nil)
+	r.must("set_flyio_secrets_activity", flyApp(nil), nil)
+	f.AddApp("shop") // destroyed and made anew
+	r.must("deploy_to_flyio_activity", flyApp(map[string]any{"secret_refs": nil}), nil)
+}
