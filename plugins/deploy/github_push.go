@@ -174,7 +174,7 @@ func (d *deployer) ensureRepository(ctx context.Context, s *settings, owner, nam
 
 // gitFailed classifies git's errors, which come as text.
 func gitFailed(s *settings, repo, branch string, err error) error {
-	text := s.redact.String(err.Error())
+	text := strings.ToValidUTF8(s.redact.String(err.Error()), "") // what the server says is cut to its end
 	low := strings.ToLower(text)
 	has := func(signs ...string) bool {
 		for _, x := range signs {

@@ -174,6 +174,8 @@ func (c *Client) refusal(op string, resp *http.Response, body []byte) *Error {
 	if len(e.Message) > 1000 {
 		e.Message = e.Message[:1000] + "..."
 	}
+	// An error page in another encoding, or a letter that was cut in two, could not leave the plugin.
+	e.Message = strings.ToValidUTF8(e.Message, "")
 	return e
 }
 

@@ -95,7 +95,7 @@ func (s *Set) In(data []byte) bool {
 	return false
 }
 
-// Tail returns the last n lines, each redacted and cut to 2,000 bytes.
+// Tail returns the last n lines, each redacted, cut to 2,000 bytes and valid UTF-8.
 func (s *Set) Tail(lines []string, n int) []string {
 	if len(lines) > n {
 		lines = lines[len(lines)-n:]
@@ -106,7 +106,7 @@ func (s *Set) Tail(lines []string, n int) []string {
 		if len(l) > 2000 {
 			l = l[:2000] + "..."
 		}
-		out[i] = l
+		out[i] = strings.ToValidUTF8(l, "")
 	}
 	return out
 }
