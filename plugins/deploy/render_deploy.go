@@ -102,7 +102,8 @@ func (r *renderRun) content(env map[string]string, credential string) map[string
 	if r.in.Image != "" {
 		out["image"] = r.in.Image // a new commit beside it deploys nothing else
 	} else {
-		out["repo"], out["branch"], out["commit"] = r.in.RepoURL, r.in.Branch, r.in.CommitSHA
+		// Without a commit it is the branch's newest, which another run than this one may find to be another.
+		out["repo"], out["branch"], out["commit"] = r.in.RepoURL, r.in.Branch, firstOf(r.in.CommitSHA, "newest for "+r.run)
 	}
 	return out
 }
