@@ -32,7 +32,7 @@ func TestTheTableOfStatuses(t *testing.T) {
 func TestRetryAfterInItsForms(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for v, want := range map[string]time.Duration{
-		"": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "86400": 10 * time.Minute,
+		"": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "86400": 10 * time.Minute, "9223372037": 10 * time.Minute,
 		"Thu, 01 Jan 2026 12:00:30 GMT": 30 * time.Second, "Thu, 01 Jan 2026 11:00:00 GMT": 0,
 	} {
 		if got := RetryAfter(http.Header{"Retry-After": {v}}, now); got != want {

@@ -125,7 +125,7 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	var d time.Duration
 	if n, err := strconv.Atoi(v); err == nil {
-		d = time.Duration(n) * time.Second
+		d = time.Duration(min(max(n, 0), 86400)) * time.Second // a number that is too large must not become none
 	} else if at, err := http.ParseTime(v); err == nil {
 		d = at.Sub(now)
 	}
