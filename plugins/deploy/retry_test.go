@@ -60,3 +60,14 @@ func TestAnAppThatWasMadeAnewWaitsForNoSecretsOfTheOldOne(t *testing.T) {
 	f.AddApp("shop") // destroyed and made anew
 	r.must("deploy_to_flyio_activity", flyApp(map[string]any{"secret_refs": nil}), nil)
 }
+
+func TestGitHubsSecondaryLimitIsNoMissingRight(t *testing.T) {
+	f, r := newGitHub(t, "")
+	for n := 1; n < 5; n++ {
+		f.Script(&deploytest.Fault{Op: "GET /repos", Nth: n, Status: 403, Body: `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}`})
+	}
+	fail := r.do("push_to_github_activity", pushIn(nil), nil)
+	if fail == nil || fail.Type != "Throttled" || fail.Final || fail.RetryAfter != time.Minute {
+		t.Errorf("verdict %+v, want one that may be tried again in a minute", fail)
+	}
+}

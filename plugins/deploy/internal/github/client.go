@@ -67,6 +67,9 @@ func refine(e *httpapi.Error, h http.Header, body []byte) {
 			}
 		}
 	}
+	if e.Kind == httpapi.Permission && strings.Contains(strings.ToLower(e.Message), "secondary rate limit") {
+		e.Kind, e.RetryAfter = httpapi.Throttled, time.Minute // GitHub: without a header, wait at least one minute
+	}
 	var r struct {
 		Errors []struct {
 			Message string `json:"message"`
