@@ -220,6 +220,7 @@ func TestInputsThatAreRefused(t *testing.T) {
 		"a name given twice":                 {map[string]any{"env": map[string]string{"DATABASE_URL": "x"}}, "given in env and in secret_refs"},
 		"a port that is none":                {map[string]any{"internal_port": 70000}, "port"},
 		"a path without a slash":             {map[string]any{"health_path": "up"}, "slash"},
+		"a time below zero":                  {map[string]any{"deploy_timeout": "-5m"}, "deploy_timeout"},
 		"too many instances":                 {map[string]any{"instances": 1000}, "instances"},
 		"an image that is none":              {map[string]any{"image": "-rf /"}, "image"},
 		"our own variable":                   {map[string]any{"env": map[string]string{"ORCH_DEPLOY": "x"}}, "ORCH_DEPLOY"},

@@ -69,6 +69,9 @@ func (a *App) check() error {
 	if a.Instances < 0 || a.Instances > 100 {
 		return invalid("instances %d: use 1 to 100", a.Instances)
 	}
+	if a.Timeout < 0 {
+		return invalid("deploy_timeout %s: give a time above zero, e.g. 12m", time.Duration(a.Timeout))
+	}
 	if a.Timeout == 0 {
 		a.Timeout = sdk.Duration(12 * time.Minute)
 	}
