@@ -192,15 +192,10 @@ func (r *flyRun) settle(ctx context.Context, f fleet) error {
 	for _, m := range f.current {
 		mine := r.run != "" && m.Meta(flyRunKey) == r.run
 		r.res.Changed = r.res.Changed || mine
-		if m.State == "stopped" || m.State == "suspended" {
-			if r.in.AutoStop != "off" && !mine {
-				continue // idle, as configured
-			}
-			if code, known := m.ExitCode(); !(mine && known && code != 0) {
-				if err := r.s.fly.StartMachine(ctx, r.in.AppName, m.ID); err != nil {
-					return err
-				}
-			}
+		if idle, err := r.wake(ctx, m); err != nil {
+			return err
+		} else if idle {
+			continue
 		}
 		if mine && r.in.Strategy == "bluegreen" {
 			if err := r.s.fly.Uncordon(ctx, r.in.AppName, m.ID); err != nil {
@@ -215,6 +210,22 @@ func (r *flyRun) settle(ctx context.Context, f fleet) error {
 		r.res.Plan = append(r.res.Plan, "deployed "+r.res.Image)
 	}
 	return r.tidy(ctx, f, "")
+}
+
+// wake starts a machine that stands still, unless it may be idle. One of this run whose process failed is left so: that is
+// the verdict.
+func (r *flyRun) wake(ctx context.Context, m fly.Machine) (idle bool, err error) {
+	if m.State != "stopped" && m.State != "suspended" {
+		return false, nil
+	}
+	mine := r.run != "" && m.Meta(flyRunKey) == r.run
+	if r.in.AutoStop != "off" && !mine {
+		return true, nil
+	}
+	if code, known := m.ExitCode(); mine && known && code != 0 {
+		return false, nil
+	}
+	return false, r.s.fly.StartMachine(ctx, r.in.AppName, m.ID)
 }
 
 // metadata of a machine that this deployment makes or changes.

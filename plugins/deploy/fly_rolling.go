@@ -14,6 +14,11 @@ import (
 // rolling updates one machine after the other, each healthy before the next is touched, and then creates what is missing.
 func (r *flyRun) rolling(ctx context.Context, f fleet, missing int) error {
 	for _, m := range f.current {
+		if idle, err := r.wake(ctx, m); err != nil {
+			return err
+		} else if idle {
+			continue
+		}
 		if err := r.healthy(ctx, m, nil); err != nil {
 			return err
 		}
