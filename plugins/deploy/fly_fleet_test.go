@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"testing"
+
+	"github.com/orch-host/orch/plugins/deploy/deploytest"
 )
 
 func TestFlyStartsAStoppedMachineBeforeItAddsMore(t *testing.T) {
@@ -26,5 +28,21 @@ func TestFlyStartsAStoppedMachineBeforeItAddsMore(t *testing.T) {
 	r.must("deploy_to_flyio_activity", flyApp(map[string]any{"instances": 3, "auto_stop": "stop"}), nil)
 	if n := f.Count("POST /apps/{app_name}/machines/{machine_id}/start"); n != 1 {
 		t.Errorf("%d machines were started, want the one that must not be idle", n)
+	}
+}
+
+func TestFlyDoesNotRebuildAGreenMachineThatCouldNotBeRemoved(t *testing.T) {
+	f, r := newFly(t)
+	in := map[string]any{"strategy": "bluegreen", "deploy_timeout": "200ms"}
+	r.must("create_flyio_app_activity", flyApp(in), nil)
+	r.must("deploy_to_flyio_activity", flyApp(in), nil)
+	f.Script(&deploytest.Fault{Op: opFlyDestroy, Status: 500, Body: `{"error":"boom"}`})
+	fail := r.do("deploy_to_flyio_activity", flyApp(with(in, map[string]any{"image": "ghcr.io/acme/shop:critical"})), nil)
+	if fail == nil || fail.Type != "DeployFailed" || f.Updated != 0 {
+		t.Errorf("%v after %d updates of machines that serve nobody", fail, f.Updated)
+	}
+	r.must("deploy_to_flyio_activity", flyApp(in), nil)
+	if m := f.Machines("shop"); len(m) != 1 || m[0].Image != "ghcr.io/acme/shop:v1" {
+		t.Errorf("machines %+v: the next deployment did not remove what was left", m)
 	}
 }

@@ -89,6 +89,9 @@ func (r *flyRun) restore(ctx context.Context, cause error) error {
 	if err != nil {
 		return note("going back to %s failed: %v", previous, err)
 	}
+	if r.in.Strategy == "bluegreen" && len(f.stale) > 0 {
+		return cause // the blue machines serve as before; a green one that could not be removed serves nobody
+	}
 	back := &flyRun{d: r.d, s: r.s, in: r.in, res: &Result{DeploymentID: r.res.DeploymentID + "-restore"}, run: r.run}
 	for _, m := range f.current {
 		config, known := r.before[m.ID]
