@@ -197,7 +197,7 @@ func (in RailwayInput) plan() ([]byte, error) {
 	plan := map[string]any{
 		"comment": "Written by orch from the deployment's inputs; edits are overwritten.",
 		"operations": []op{
-			{"projectCreate", "no project of this name", q.ProjectCreate, map[string]any{"input": map[string]any{"name": in.ProjectName, "defaultEnvironmentName": in.Environment}}},
+			{"projectCreate", "no project of this name", q.ProjectCreate, map[string]any{"input": map[string]any{"name": in.ProjectName, "defaultEnvironmentName": firstOf(in.Environment, defaultEnvironment)}}},
 			{"serviceCreate", "no service of this name", q.ServiceCreate, map[string]any{"input": map[string]any{"projectId": project, "environmentId": env, "name": in.AppName}}},
 			{"variableCollectionUpsert", "a variable differs", q.Variables, map[string]any{"input": ids(map[string]any{"variables": vars, "skipDeploys": true, "replace": false})}},
 			{"serviceDomainCreate", "no domain", q.DomainCreate, map[string]any{"input": map[string]any{"serviceId": service, "environmentId": env, "targetPort": in.Port}}},

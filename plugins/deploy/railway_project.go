@@ -16,7 +16,7 @@ type RailwaySettings struct {
 	WorkspaceID     string `json:"workspace_id,omitempty" jsonschema:"workspace for a new project; default: the configured or only one"`
 	ProjectName     string `json:"project_name,omitempty" jsonschema:"default: app_name"`
 	ProjectID       string `json:"project_id,omitempty" jsonschema:"an existing project"`
-	Environment     string `json:"environment,omitempty" jsonschema:"default production"`
+	Environment     string `json:"environment,omitempty" jsonschema:"default production, or the one that the project token is for"`
 	OverlapSeconds  int    `json:"overlap_seconds,omitempty" jsonschema:"how long old and new run side by side; default 20"`
 	DrainingSeconds int    `json:"draining_seconds,omitempty" jsonschema:"how long the old one may finish requests; default 10"`
 	AllowReferences bool   `json:"allow_references,omitempty" jsonschema:"let values hold Railway references (two braces after a dollar); default: refused"`
@@ -35,7 +35,6 @@ func (in *RailwayInput) check() error {
 		return err
 	}
 	in.ProjectName = firstOf(in.ProjectName, in.AppName)
-	in.Environment = firstOf(in.Environment, "production")
 	if in.OverlapSeconds == 0 {
 		in.OverlapSeconds = 20
 	}
@@ -98,7 +97,7 @@ func (d *deployer) ensureRailway(ctx context.Context, s *settings, in RailwayInp
 		if err != nil {
 			return err
 		}
-		project, err = s.railway.CreateProject(ctx, workspace, in.ProjectName, in.Environment, strings.TrimSpace("managed by orch "+run))
+		project, err = s.railway.CreateProject(ctx, workspace, in.ProjectName, firstOf(in.Environment, defaultEnvironment), strings.TrimSpace("managed by orch "+run))
 		if err != nil {
 			return err
 		}
@@ -107,7 +106,7 @@ func (d *deployer) ensureRailway(ctx context.Context, s *settings, in RailwayInp
 		res.Plan = append(res.Plan, "created project "+in.ProjectName)
 	}
 	res.ProjectID = project.ID
-	env, err := environment(project, in.Environment)
+	env, err := s.railwayEnvironment(ctx, project, in.Environment)
 	if err != nil {
 		return err
 	}
@@ -217,10 +216,29 @@ func one(refs []railway.Ref, name, kind, where string) (railway.Ref, error) {
 	return railway.Ref{}, final(typeAmbiguous, "railway: %s holds %d %ss named %s%s; remove all but one, or give its id", where, len(found), kind, name, listed(found))
 }
 
-func environment(p railway.Project, name string) (string, error) {
-	i := slices.IndexFunc(p.Environments, func(r railway.Ref) bool { return r.Name == name })
+// defaultEnvironment is Railway's own name for the first environment of a project.
+const defaultEnvironment = "production"
+
+// railwayEnvironment is the id of the environment of a name; without one, of the project token's, or of the default one.
+func (s *settings) railwayEnvironment(ctx context.Context, p railway.Project, name string) (string, error) {
+	if s.railway.Scoped() {
+		_, id, err := s.railway.Scope(ctx)
+		if err != nil {
+			return "", err
+		}
+		i := slices.IndexFunc(p.Environments, func(r railway.Ref) bool { return r.ID == id })
+		if name == "" || i < 0 {
+			return id, nil
+		}
+		if p.Environments[i].Name != name {
+			return "", invalid("railway: the project token is for environment %s of project %s, not for %s; leave environment out, or use another token", p.Environments[i].Name, p.Name, name)
+		}
+		return id, nil
+	}
+	wanted := firstOf(name, defaultEnvironment)
+	i := slices.IndexFunc(p.Environments, func(r railway.Ref) bool { return r.Name == wanted })
 	if i < 0 {
-		return "", invalid("railway: project %s has no environment %s%s", p.Name, name, listed(p.Environments))
+		return "", invalid("railway: project %s has no environment %s%s", p.Name, wanted, listed(p.Environments))
 	}
 	return p.Environments[i].ID, nil
 }
@@ -246,7 +264,7 @@ func (s *settings) railwayTarget(ctx context.Context, in RailwayInput, res *Resu
 		}
 		return railway.Target{}, false, final(string(httpapi.NotFound), "railway: there is no project %s with a service %s; run create_railway_project_activity first", in.ProjectName, in.AppName)
 	}
-	env, err := environment(p, in.Environment)
+	env, err := s.railwayEnvironment(ctx, p, in.Environment)
 	res.ProjectID, res.EnvironmentID, res.ServiceID = p.ID, env, service.ID
 	return railway.Target{ProjectID: p.ID, EnvironmentID: env, ServiceID: service.ID}, err == nil, err
 }

@@ -32,6 +32,7 @@ type Railway struct {
 
 	mu        sync.Mutex
 	seq       int
+	scope     map[string]string // token, project and environment of a project token
 	projects  []*railwayProject
 	Deployed  int // deployments that were started
 	Rollbacks int
@@ -42,6 +43,7 @@ type Railway struct {
 type railwayProject struct {
 	id, name, description string
 	env                   string
+	more                  []string // further environments; they share the services' state here
 	services              []*railwayService
 }
 
@@ -106,12 +108,16 @@ func (f *Railway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		a.header.Set("Content-Type", "application/json")
-		if r.Header.Get("Authorization") != "Bearer "+f.token {
+		scoped := f.scope != nil && r.Header.Get("Project-Access-Token") == f.scope["token"]
+		if r.Header.Get("Authorization") != "Bearer "+f.token && !scoped {
 			a.body = []byte(`{"errors":[{"message":"Not Authorized"}],"data":null}`)
 			return
 		}
 		field := op.SelectionSet[0].(*ast.Field)
 		data, text := f.resolve(field.Name, vars)
+		if scoped && !f.within(vars) {
+			text = "Not Authorized"
+		}
 		if text != "" {
 			a.body, _ = json.Marshal(obj{"errors": []any{obj{"message": text}}, "data": nil})
 			return
@@ -197,24 +203,6 @@ func edgesOf(nodes []any) obj {
 	return obj{"edges": list}
 }
 
-// wire is a project with a page of at most 100 services, beginning after the one that is named.
-func (p *railwayProject) wire(after any) obj {
-	var services []any
-	begin := 1 + slices.IndexFunc(p.services, func(s *railwayService) bool { return s.id == after })
-	end := min(begin+100, len(p.services))
-	for _, s := range p.services[begin:end] {
-		services = append(services, obj{"id": s.id, "name": s.name, "deletedAt": nil})
-	}
-	list := edgesOf(services)
-	list["pageInfo"] = obj{"hasNextPage": end < len(p.services), "endCursor": nil}
-	if len(services) > 0 {
-		list["pageInfo"].(obj)["endCursor"] = p.services[end-1].id
-	}
-	env := edgesOf([]any{obj{"id": p.id + "-env", "name": p.env}})
-	env["pageInfo"] = obj{"hasNextPage": false, "endCursor": p.id + "-env"}
-	return obj{"id": p.id, "name": p.name, "description": p.description, "deletedAt": nil, "environments": env, "services": list}
-}
-
 func (f *Railway) project(id any) *railwayProject {
 	for _, p := range f.projects {
 		if p.id == id {
@@ -253,6 +241,11 @@ func (f *Railway) resolve(field string, vars obj) (data any, refusal string) {
 	switch field {
 	case "apiToken":
 		return obj{"workspaces": []any{obj{"id": "ws-1", "name": "Acme"}}}, ""
+	case "projectToken":
+		if f.scope == nil {
+			return nil, "Project Token not found"
+		}
+		return obj{"projectId": f.scope["project"], "environmentId": f.scope["environment"]}, ""
 	case "projects":
 		// Two pages, so that paging is needed to find the newest.
 		half := (len(f.projects) + 1) / 2

@@ -47,6 +47,28 @@ func (s *railwayService) wire(d *railwayDeployment) obj {
 		"canRollback": d.status == "SUCCESS" || d.status == "REMOVED", "createdAt": d.at.Format(time.RFC3339)}
 }
 
+// wire is a project with a page of at most 100 services, beginning after the one that is named.
+func (p *railwayProject) wire(after any) obj {
+	var services []any
+	begin := 1 + slices.IndexFunc(p.services, func(s *railwayService) bool { return s.id == after })
+	end := min(begin+100, len(p.services))
+	for _, s := range p.services[begin:end] {
+		services = append(services, obj{"id": s.id, "name": s.name, "deletedAt": nil})
+	}
+	list := edgesOf(services)
+	list["pageInfo"] = obj{"hasNextPage": end < len(p.services), "endCursor": nil}
+	if len(services) > 0 {
+		list["pageInfo"].(obj)["endCursor"] = p.services[end-1].id
+	}
+	envs := []any{obj{"id": p.id + "-env", "name": p.env}}
+	for _, name := range p.more {
+		envs = append(envs, obj{"id": p.id + "-" + name, "name": name})
+	}
+	env := edgesOf(envs)
+	env["pageInfo"] = obj{"hasNextPage": false, "endCursor": p.id + "-env"}
+	return obj{"id": p.id, "name": p.name, "description": p.description, "deletedAt": nil, "environments": env, "services": list}
+}
+
 // RailwayService is a service as a test sees it.
 type RailwayService struct {
 	Project, ID, Name, Image string
@@ -96,6 +118,29 @@ func (f *Railway) AddService(project, name string) {
 		f.projects = append(f.projects, &railwayProject{id: f.id("project"), name: project, env: "production"})
 	}
 	f.projects[i].services = append(f.projects[i].services, &railwayService{id: f.id("service"), name: name, vars: map[string]string{}})
+}
+
+// Scope makes a token that is bound to one further environment of a project.
+func (f *Railway) Scope(project, token, environment string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.projects {
+		if p.name == project {
+			p.more = append(p.more, environment)
+			f.scope = map[string]string{"token": token, "project": p.id, "environment": p.id + "-" + environment}
+		}
+	}
+}
+
+// within reports whether an operation stays in the environment of the project token.
+func (f *Railway) within(vars obj) bool {
+	in, _ := vars["input"].(obj)
+	for _, o := range []obj{vars, in} {
+		if env := o["environmentId"]; env != nil && env != f.scope["environment"] {
+			return false
+		}
+	}
+	return true
 }
 
 // DeployByHand starts a deployment of an image as somebody at the dashboard does.
