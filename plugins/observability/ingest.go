@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/orch-host/orch/plugins/observability/shipper"
@@ -45,6 +47,19 @@ func (m *Multiline) forShipper() *shipper.Multiline {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// clone shares nothing with in: params are decoded over the defaults, in place.
+func (in Ingest) clone() Ingest {
+	in.Roots, in.Include, in.Exclude, in.Containers = slices.Clone(in.Roots), slices.Clone(in.Include), slices.Clone(in.Exclude), slices.Clone(in.Containers)
+	in.Labels = maps.Clone(in.Labels)
+	if in.Multiline != nil {
+		in.Multiline = new(*in.Multiline)
+	}
+	if in.Docker != nil {
+		in.Docker = new(*in.Docker)
+	}
+	return in
+}
 
 type keyProblem struct{ key, text string }
 

@@ -3,7 +3,6 @@ package observability
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -88,13 +87,12 @@ func (g *group) configure(ctx context.Context, c Config) error {
 	return errors.Join(g.keeper.open(sdk.StateDir(ctx)), g.pushMetrics(c))
 }
 
-// current is the configuration in force; all defaults before the first one. Its maps and lists are the caller's.
+// current is the configuration in force; all defaults before the first one. What its ingest refers to is the caller's.
 func (g *group) current() Config {
 	c := Config{}
 	if p := g.config.Load(); p != nil {
 		c = *p
 	}
-	c.Ingest.Labels = maps.Clone(c.Ingest.Labels)
-	c.Ingest.Roots, c.Ingest.Include, c.Ingest.Exclude = slices.Clone(c.Ingest.Roots), slices.Clone(c.Ingest.Include), slices.Clone(c.Ingest.Exclude)
+	c.Ingest = c.Ingest.clone()
 	return c
 }
