@@ -6,7 +6,7 @@ import "time"
 type encoder interface {
 	contentType() string
 	record(b []byte, r *record, observed int64) (out []byte, body, bodyLen int)
-	frame(head []byte, res *resource, records int) (before, after []byte)
+	frame(head []byte, st *settings, records int) (before, after []byte)
 	envelope() (before, between, after string)
 	separator() int // bytes that a record begins with to part it from the one before
 	text(body []byte) string
@@ -32,8 +32,7 @@ type recordRef struct {
 // section is a run of records with one resource.
 type section struct {
 	first int // index into records
-	res   *resource
-	path  string
+	st    *settings
 }
 
 // span says that the batch, with those before it, holds everything of a file up to an offset.
@@ -55,8 +54,8 @@ func (b *batch) reset() {
 func (b *batch) empty() bool { return len(b.spans) == 0 && len(b.aside) == 0 }
 
 func (b *batch) add(st *settings, r *record, offset, observed int64) {
-	if n := len(b.sections); n == 0 || b.sections[n-1].res != st.resource {
-		b.sections = append(b.sections, section{len(b.records), st.resource, st.file.Path})
+	if n := len(b.sections); n == 0 || b.sections[n-1].st != st {
+		b.sections = append(b.sections, section{len(b.records), st})
 	}
 	start := len(b.buf)
 	var body, n int

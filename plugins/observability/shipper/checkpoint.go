@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -18,6 +19,8 @@ import (
 const (
 	checkpointMagic   = "orch-shipper-checkpoint "
 	checkpointVersion = 1
+	checkpointHead    = 256       // bytes that the header line takes, blanks at its end included
+	checkpointPiece   = 128 << 10 // bytes of entries that are written at a time
 )
 
 type checkpointHeader struct {
@@ -70,13 +73,6 @@ func (e *entry) check() error {
 // pathString is a path in JSON: a string, or {"hex": "..."} when it is not valid UTF-8.
 type pathString string
 
-func (p pathString) MarshalJSON() ([]byte, error) {
-	if utf8.ValidString(string(p)) {
-		return json.Marshal(string(p))
-	}
-	return json.Marshal(map[string]string{"hex": hex.EncodeToString([]byte(p))})
-}
-
 func (p *pathString) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		return json.Unmarshal(b, (*string)(p))
@@ -92,23 +88,66 @@ func (p *pathString) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// encodeCheckpoint appends the checkpoint with the given entries to dst.
-func encodeCheckpoint(dst []byte, seq uint64, saved time.Time, entries []entry) ([]byte, error) {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false)
+// appendTo appends what json.Marshal makes of the entry, without its garbage: there are as many as files.
+func (e *entry) appendTo(b []byte) []byte {
+	number := func(name string, v int64) { b = strconv.AppendInt(append(b, name...), v, 10) }
+	id := func(name string, v uint64) { b = strconv.AppendUint(append(b, name...), v, 10) }
+	b = e.Path.appendTo(append(b, `{"path":`...))
+	if e.At != "" {
+		b = e.At.appendTo(append(b, `,"at":`...))
+	}
+	id(`,"dev":`, e.Dev)
+	id(`,"ino":`, e.Ino)
+	if e.Birth != 0 {
+		number(`,"birth":`, e.Birth)
+	}
+	number(`,"head":{"N":`, int64(e.Head.N))
+	id(`,"Sum":`, e.Head.Sum)
+	number(`},"offset":`, e.Offset)
+	number(`,"guard":{"N":`, int64(e.Guard.N))
+	id(`,"Sum":`, e.Guard.Sum)
+	b = jsonString(append(b, `},"state":`...), string(e.State))
+	number(`,"seen":`, e.Seen)
+	return append(b, '}', '\n')
+}
+
+func (p pathString) appendTo(b []byte) []byte {
+	if utf8.ValidString(string(p)) {
+		return jsonString(b, string(p))
+	}
+	b = hex.AppendEncode(append(b, `{"hex":"`...), []byte(p))
+	return append(b, `"}`...)
+}
+
+// writeCheckpoint writes a checkpoint with the given entries and returns its size. The entries come first and in pieces
+// of buf's size, so that they are never all in memory; the header, which has their sum, comes last.
+func writeCheckpoint(w io.WriterAt, buf []byte, seq uint64, saved time.Time, entries []entry) (size int64, err error) {
+	sum, body := xxhash.New(), 0
+	buf = buf[:0]
 	for i := range entries {
-		if err := enc.Encode(&entries[i]); err != nil {
-			return nil, fmt.Errorf("encode checkpoint entry of %s: %w", entries[i].Path, err)
+		buf = entries[i].appendTo(buf)
+		if len(buf) < checkpointPiece && i < len(entries)-1 {
+			continue
 		}
+		_, _ = sum.Write(buf) // never fails
+		if _, err := w.WriteAt(buf, checkpointHead+int64(body)); err != nil {
+			return 0, err
+		}
+		body, buf = body+len(buf), buf[:0]
 	}
 	head, err := json.Marshal(checkpointHeader{Version: checkpointVersion, MinReader: 1, Seq: seq, Saved: saved.UTC(),
-		Entries: len(entries), Bytes: body.Len(), Sum: strconv.FormatUint(xxhash.Sum64(body.Bytes()), 16)})
-	if err != nil {
-		return nil, fmt.Errorf("encode checkpoint header: %w", err)
+		Entries: len(entries), Bytes: body, Sum: strconv.FormatUint(sum.Sum64(), 16)})
+	if err == nil && len(checkpointMagic)+len(head) >= checkpointHead {
+		err = fmt.Errorf("%d bytes are too many", len(head))
 	}
-	dst = append(append(append(dst, checkpointMagic...), head...), '\n')
-	return append(dst, body.Bytes()...), nil
+	if err != nil {
+		return 0, fmt.Errorf("encode checkpoint header: %w", err)
+	}
+	line := bytes.Repeat([]byte{' '}, checkpointHead)
+	copy(line[copy(line, checkpointMagic):], head)
+	line[checkpointHead-1] = '\n'
+	_, err = w.WriteAt(line, 0)
+	return checkpointHead + int64(body), err
 }
 
 // decodeCheckpoint reads a checkpoint and refuses one that is damaged in any way.

@@ -230,9 +230,9 @@ func (t *tailer) emit(b *batch, c *chunk, now time.Time, offset int64) {
 	t.observed = max(t.observed+1, now.UnixNano()) // each record has its own, so that their order can be restored
 	switch {
 	case r.part == 1:
-		inc.partTime, inc.partSev, inc.partSevText = r.time, r.severity, string(r.severityText)
-	case r.part > 1:
-		r.time, r.severity, r.severityText = inc.partTime, inc.partSev, []byte(inc.partSevText)
+		inc.split = &splitLine{r.time, r.severity, string(r.severityText)}
+	case r.part > 1 && inc.split != nil:
+		r.time, r.severity, r.severityText = inc.split.time, inc.split.severity, []byte(inc.split.text)
 	}
 	if r.time != 0 && t.o.TooOld.After > 0 && now.UnixNano()-r.time > int64(t.o.TooOld.After) {
 		if t.o.TooOld.Action == TooOldSetAside {

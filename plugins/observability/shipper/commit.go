@@ -47,7 +47,7 @@ func (c *committer) done(b *batch) {
 
 // commit is called with the committer's lock held.
 func (inc *incarnation) commit(s *span, begun time.Time) {
-	inc.acked, inc.ackGuard, inc.ackRead = s.end, s.guard, begun
+	inc.acked, inc.ackGuard, inc.ackRead = s.end, s.guard, begun.UnixNano()
 	inc.src.lines += uint64(s.lines)
 	if f := inc.forward; f != nil && f.acked < s.end {
 		f.acked, f.ackGuard = s.end, s.guard

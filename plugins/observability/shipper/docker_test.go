@@ -39,7 +39,7 @@ func TestDockersLocalDriverIsRead(t *testing.T) {
 	whole := len(data)
 	add("stdout", "not all of it is there yet", false)
 	r := reader{parser: parser{clock: clock{loc: time.UTC}, now: at}}
-	st := &settings{format: DockerLocal}
+	st := &settings{shared: &shared{format: DockerLocal}}
 	type got struct{ body, stream string }
 	read := func(data []byte, flush bool) (all []got, pos int) {
 		for {
@@ -109,7 +109,7 @@ func FuzzDockerLocal(f *testing.F) {
 	f.Add([]byte("no frames here\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := reader{parser: parser{clock: clock{loc: time.UTC}}}
-		st := &settings{format: DockerLocal}
+		st := &settings{shared: &shared{format: DockerLocal}}
 		pos := 0
 		for {
 			var part int

@@ -78,10 +78,14 @@ func (jsonEncoder) record(b []byte, r *record, observed int64) (out []byte, body
 	return append(b, '}'), body, bodyLen
 }
 
-func (jsonEncoder) frame(head []byte, res *resource, _ int) (before, after []byte) {
-	head = append(head, `{"resource":`...)
-	head = append(head, res.encoded...)
-	return append(head, `,"scopeLogs":[{"logRecords":[`...), []byte(`]}]}`)
+func (jsonEncoder) frame(head []byte, st *settings, _ int) (before, after []byte) {
+	head = append(append(head, `{"resource":{"attributes":[`...), st.encoded...)
+	attrs, n := st.own()
+	for _, a := range attrs[:n] {
+		head = append(jsonAttribute(head, a.key, a.value), ',')
+	}
+	head = head[:len(head)-1] // a resource has one attribute at least
+	return append(head, `]},"scopeLogs":[{"logRecords":[`...), []byte(`]}]}`)
 }
 
 func (jsonEncoder) envelope() (before, between, after string) {

@@ -94,12 +94,21 @@ func (protoEncoder) record(b []byte, r *record, observed int64) (out []byte, bod
 }
 
 // frame returns what stands before and after the records of one resource.
-func (protoEncoder) frame(head []byte, res *resource, records int) (before, after []byte) {
+func (protoEncoder) frame(head []byte, st *settings, records int) (before, after []byte) {
 	scope := stringField(records)
+	attrs, n := st.own()
+	size := len(st.encoded)
+	for _, a := range attrs[:n] {
+		size += attributeLen(len(a.key), len(a.value))
+	}
 	head = append(head, 1<<3|2) // ExportLogsServiceRequest.resource_logs
-	head = binary.AppendUvarint(head, uint64(stringField(len(res.encoded))+scope))
-	head = protoString(head, 1<<3|2, res.encoded) // ResourceLogs.resource
-	head = append(head, 2<<3|2)                   // ResourceLogs.scope_logs
+	head = binary.AppendUvarint(head, uint64(stringField(size)+scope))
+	head = append(head, 1<<3|2) // ResourceLogs.resource
+	head = append(binary.AppendUvarint(head, uint64(size)), st.encoded...)
+	for _, a := range attrs[:n] {
+		head = protoAttribute(head, 1, a.key, a.value) // Resource.attributes
+	}
+	head = append(head, 2<<3|2) // ResourceLogs.scope_logs
 	return binary.AppendUvarint(head, uint64(records)), nil
 }
 

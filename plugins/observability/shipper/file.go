@@ -49,17 +49,25 @@ type File struct {
 }
 
 type multiline struct {
+	given              Multiline
 	start              *regexp.Regexp
 	maxLines, maxBytes int
 	timeout            time.Duration
 }
 
-// settings is what a File says, checked and ready to use; it is replaced as a whole when a file is added again.
+// settings is what a File says, checked and ready to use; it is replaced as a whole when a file is added again. There is
+// one for each file, so what files have in common is kept once.
 type settings struct {
-	file     File
-	resource *resource
-	format   Format
-	multi    *multiline
+	path string
+	*shared
+}
+
+type shared struct {
+	labels  map[string]string // File.Attributes
+	encoded []byte            // the same as resource attributes
+	format  Format
+	multi   *multiline
+	skip    bool
 }
 
 // Check says what AddFiles would refuse.
@@ -67,39 +75,45 @@ func Check(files ...File) error {
 	o, err := Options{Endpoint: "http://localhost", StateDir: "."}.withDefaults()
 	errs := []error{err}
 	for _, f := range files {
-		_, err := o.settingsFor(f)
+		_, err := o.settingsFor(f, nil)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-func (o *Options) settingsFor(f File) (*settings, error) {
+// settingsFor checks f. like may be nil, or the settings of another file, to share with it what is the same.
+func (o *Options) settingsFor(f File, like *settings) (*settings, error) {
 	if !filepath.IsAbs(f.Path) {
 		return nil, fmt.Errorf("add file %q: the path must be absolute", f.Path)
 	}
 	f.Path = filepath.Clean(f.Path)
-	st := &settings{file: f, format: f.Format}
+	c := shared{format: f.Format, skip: f.SkipExisting}
 	switch f.Format {
 	case "":
-		st.format = Auto
+		c.format = Auto
 	case Auto, Plain, RFC3339, Syslog, JSONLog, Docker, DockerLocal:
 	default:
 		return nil, fmt.Errorf("add file %s: format %q is unknown: want auto, plain, rfc3339, syslog, json, docker or docker-local", f.Path, f.Format)
 	}
-	if m := f.Multiline; m != nil {
+	if m := f.Multiline; m == nil {
+	} else if like != nil && like.multi != nil && like.multi.given == *m {
+		c.multi = like.multi
+	} else {
 		re, err := regexp.Compile(m.Start)
 		if err != nil {
 			return nil, fmt.Errorf("add file %s: multiline start pattern: %w", f.Path, err)
 		}
-		st.multi = &multiline{start: re, maxLines: m.MaxLines, maxBytes: m.MaxBytes, timeout: m.Timeout}
-		orDefault(&st.multi.maxLines, 500)
-		orDefault(&st.multi.timeout, time.Second)
-		if st.multi.maxBytes <= 0 || st.multi.maxBytes > o.MaxRecordBytes {
-			st.multi.maxBytes = o.MaxRecordBytes
+		c.multi = &multiline{given: *m, start: re, maxLines: m.MaxLines, maxBytes: m.MaxBytes, timeout: m.Timeout}
+		orDefault(&c.multi.maxLines, 500)
+		orDefault(&c.multi.timeout, time.Second)
+		if c.multi.maxBytes <= 0 || c.multi.maxBytes > o.MaxRecordBytes {
+			c.multi.maxBytes = o.MaxRecordBytes
 		}
 	}
-	attrs := map[string]string{"log.file.path": f.Path, "log.file.name": filepath.Base(f.Path)}
-	maps.Copy(attrs, f.Attributes)
-	st.resource = newResource(attrs, o.Encoding)
-	return st, nil
+	if like != nil && like.format == c.format && like.multi == c.multi && like.skip == c.skip && maps.Equal(like.labels, f.Attributes) {
+		return &settings{f.Path, like.shared}, nil
+	}
+	c.labels = maps.Clone(f.Attributes)
+	c.encoded = encodeAttributes(c.labels, o.Encoding)
+	return &settings{f.Path, &c}, nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // incarnation is one file that a path leads to, or led to before it was rotated away. The tailer's lock guards it,
-// except for the last group of fields.
+// except for the last group of fields. There is one for each file: what few files need is behind a pointer.
 type incarnation struct {
 	src   *source
 	id    fileID
@@ -22,30 +22,36 @@ type incarnation struct {
 	read        int64  // everything before it is in a batch or further
 	guard       digest // of the bytes before read
 	limit       int64  // when the path was removed: read no further; 0 = none
-	more        bool   // there may be bytes after read
-	truncated   bool   // emptied, and nothing was read since: content may come and go before it is noticed
-	long        bool   // the next record did not fit in a usual chunk
-	flush       bool   // what is held back is complete
+
+	more      bool // there may be bytes after read
+	truncated bool // emptied, and nothing was read since: content may come and go before it is noticed
+	long      bool // the next record did not fit in a usual chunk
+	flush     bool // what is held back is complete
+	heldLine  bool // what is held back ends with a line end
+	closed    bool // read to its end and let go
 
 	rotated     time.Time // zero while the path leads to it
 	grew        time.Time
-	behindSince time.Time // when the oldest bytes that are not read yet were noticed
+	behindSince int64     // ns; when the oldest bytes that are not read yet were noticed
 	heldSince   time.Time // when the bytes held back were first seen; zero: none are
 	heldSize    int64
-	heldLine    bool // what is held back ends with a line end
-	part        int  // pieces sent of the line that is being split
-	partTime    int64
-	partSev     uint8
-	partSevText string
-	verified    time.Time // when its bytes were last known to be those that were read
-	sure        int64     // its size then
-	closed      bool      // read to its end and let go
+	part        int        // pieces sent of the line that is being split
+	split       *splitLine // what its first piece said
+	verified    time.Time  // when its bytes were last known to be those that were read
+	sure        int64      // its size then
 
 	// guarded by committer.mu
 	acked    int64
 	ackGuard digest
-	ackRead  time.Time    // when the last acknowledged bytes were read
+	ackRead  int64        // ns; when the last acknowledged bytes were read
 	forward  *incarnation // the copy that holds what this file lost by truncation
+}
+
+// splitLine is what the pieces of a line have in common.
+type splitLine struct {
+	time     int64
+	severity uint8
+	text     string // of the severity
 }
 
 // claim makes inc the owner of its inode.

@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"slices"
 	"time"
 )
 
@@ -31,7 +32,7 @@ func (t *tailer) add(list []*settings) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, st := range list {
-		p := st.file.Path
+		p := st.path
 		if src := t.sources[p]; src != nil {
 			src.st, src.removing = st, false
 			for _, inc := range src.incs {
@@ -42,7 +43,7 @@ func (t *tailer) add(list []*settings) {
 			}
 			continue
 		}
-		src := &source{path: p, st: st, skip: st.file.SkipExisting}
+		src := &source{path: p, st: st, skip: st.skip}
 		t.sources[p] = src
 		if t.active {
 			t.begins(src, now)
@@ -111,14 +112,14 @@ func (t *tailer) closeAll() {
 	}
 }
 
-// snapshot lists all files for a checkpoint, with the committer's version and the number of records that they cover.
-func (t *tailer) snapshot(now time.Time) (entries []entry, version, lines uint64) {
+// snapshot appends all files to into, for a checkpoint, with the committer's version and the number of records that they cover.
+func (t *tailer) snapshot(now time.Time, into []entry) (entries []entry, version, lines uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.known.prune(now)
 	t.commits.mu.Lock()
 	defer t.commits.mu.Unlock()
-	entries = make([]entry, 0, len(t.sources)+len(t.known.byID))
+	entries = slices.Grow(into, len(t.sources)+len(t.known.byID))
 	for _, list := range t.known.byPath {
 		for _, e := range list {
 			entries = append(entries, *e)

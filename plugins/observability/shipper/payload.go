@@ -20,7 +20,7 @@ func (p *payload) compose(b *batch, from, to int) {
 	need := 0
 	first := b.sectionOf(from)
 	for k := first; k < len(b.sections) && b.sections[k].first < to; k++ {
-		need += len(b.sections[k].res.encoded) + 64
+		need += len(b.sections[k].st.encoded) + 2*len(b.sections[k].st.path) + 192
 	}
 	if cap(p.head) < need {
 		p.head = make([]byte, 0, need)
@@ -39,7 +39,7 @@ func (p *payload) compose(b *batch, from, to int) {
 		data := b.buf[int(b.records[lo].start)+b.enc.separator() : b.recordEnd(hi-1)]
 		at := len(head)
 		var tail []byte
-		head, tail = b.enc.frame(head, b.sections[k].res, len(data))
+		head, tail = b.enc.frame(head, b.sections[k].st, len(data))
 		p.add(head[at:])
 		p.add(data)
 		p.add(tail)

@@ -231,11 +231,11 @@ func TestTheCheckpointDiskBeingFullDoesNotStopShipping(t *testing.T) {
 	eventually(t, "a checkpoint", func() bool { return s.Status().Metrics.Checkpoints > 0 && s.Status().Metrics.DuplicatesBound == 0 })
 	var full atomic.Bool
 	full.Store(true)
-	write := func(p string, data []byte) error {
+	write := func(p string, fill filler) error {
 		if full.Load() {
 			return &os.PathError{Op: "write", Path: p, Err: syscall.ENOSPC}
 		}
-		return writeSlot(p, data)
+		return writeSlot(p, fill)
 	}
 	s.slots.write.Store(&write)
 	writeLines(t, f, 1000, n)

@@ -160,10 +160,10 @@ func (t *tailer) adoptUnseen(src *source, path string, same func(fd int) bool, s
 	if since.IsZero() {
 		return
 	}
-	if before := src.unseen; !before.since.IsZero() && before.since.Before(since) { // that search has not ended
+	if before := src.unseen; before != nil && before.since.Before(since) { // that search has not ended
 		since, copies = before.since, append(copies, before.copies...)
 	}
-	src.unseen = unseen{path, same, since, copies}
+	src.unseen = &unseen{path, same, since, copies}
 	t.seekUnseen(src, now)
 }
 
@@ -208,7 +208,7 @@ func (t *tailer) seekUnseen(src *source, now time.Time) {
 		t.adopt(src, fd, at, s.stat, from, now)
 	}
 	if stable {
-		src.unseen = unseen{}
+		src.unseen = nil
 		return
 	}
 	src.unseen.same = func(fd int) bool { return src.cur != nil && src.cur.fd >= 0 && beginsLike(src.cur.fd)(fd) }
@@ -254,7 +254,7 @@ func continuesAt(live int, data []byte, off int64) func(fd int) bool {
 // adopt begins to read a rotated file from where e says.
 func (t *tailer) adopt(src *source, fd int, path string, st fileStat, e entry, now time.Time) *incarnation {
 	inc := &incarnation{src: src, id: st.id, birth: birthTime(fd), path: path, fd: fd, size: st.size, mtime: st.mtime,
-		read: e.Offset, guard: e.Guard, head: e.Head, rotated: now, grew: now, behindSince: now, verified: now,
+		read: e.Offset, guard: e.Guard, head: e.Head, rotated: now, grew: now, behindSince: now.UnixNano(), verified: now,
 		acked: e.Offset, ackGuard: e.Guard}
 	if inc.head.N == 0 {
 		inc.head, _ = fingerprintOf(fd)
@@ -282,7 +282,7 @@ func (t *tailer) rewritten(old *incarnation, now time.Time) {
 	t.commits.mu.Unlock()
 
 	fresh := &incarnation{src: src, id: old.id, birth: old.birth, path: old.path, fd: old.fd, used: old.used,
-		rotated: old.rotated, grew: now, behindSince: now, verified: now}
+		rotated: old.rotated, grew: now, behindSince: now.UnixNano(), verified: now}
 	at := slices.Index(src.incs, old)
 	src.incs[at] = fresh
 	if src.cur == old {

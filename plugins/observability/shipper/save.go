@@ -39,8 +39,9 @@ func (s *Shipper) save(force bool) int {
 		return files
 	}
 	now := time.Now()
-	entries, version, lines := t.snapshot(now)
-	err := s.slots.save(entries, now)
+	var lines uint64
+	s.entries, version, lines = t.snapshot(now, s.entries[:0])
+	err := s.slots.save(s.entries, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.saveErr == nil && err != nil {

@@ -62,7 +62,7 @@ func (s *sender) send(ctx context.Context, b *batch, from, to int) bool {
 			}
 			if v.rejected > 0 {
 				s.letters = append(s.letters[:0], DeadLetter{Reason: "partial_success", Detail: v.detail,
-					File: b.sections[b.sectionOf(from)].path, Offset: b.records[from].offset, Records: v.rejected})
+					File: b.sections[b.sectionOf(from)].st.path, Offset: b.records[from].offset, Records: v.rejected})
 				return s.bury(ctx, int(v.rejected), "partial_success")
 			}
 			return true
@@ -144,7 +144,7 @@ func (s *sender) setAside(ctx context.Context, b *batch, from, to int, reason, d
 	s.letters = s.letters[:0]
 	for i := from; i < to; i++ {
 		r := b.records[i]
-		s.letters = append(s.letters, DeadLetter{Reason: reason, Detail: detail, File: b.sections[b.sectionOf(i)].path,
+		s.letters = append(s.letters, DeadLetter{Reason: reason, Detail: detail, File: b.sections[b.sectionOf(i)].st.path,
 			Offset: r.offset, Body: s.enc.text(b.buf[r.body : r.body+r.bodyLen])})
 	}
 	return s.bury(ctx, to-from, reason)

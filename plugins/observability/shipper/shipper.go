@@ -23,6 +23,8 @@ type Shipper struct {
 	dead  deadLetters
 	slots slots
 
+	entries []entry // of the last checkpoint, for their memory
+
 	stopOnce sync.Once
 	done     chan struct{}      // closed when all goroutines have ended
 	abort    context.CancelFunc // ends senders that are in the middle of a request
@@ -160,11 +162,14 @@ func newClient(o *Options) *http.Client {
 func (s *Shipper) AddFiles(files ...File) error {
 	list := make([]*settings, len(files))
 	var errs []error
+	var like *settings
 	for i, f := range files {
 		var err error
-		if list[i], err = s.o.settingsFor(f); err != nil {
+		if list[i], err = s.o.settingsFor(f, like); err != nil {
 			errs = append(errs, err)
+			continue
 		}
+		like = list[i]
 	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)

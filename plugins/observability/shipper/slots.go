@@ -3,6 +3,7 @@ package shipper
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,8 +18,11 @@ type slots struct {
 	seq   uint64
 	next  int // the slot to write: never the one that holds the newest whole checkpoint
 	buf   []byte
-	write atomic.Pointer[func(path string, data []byte) error] // replaced by tests; nil is writeSlot
+	write atomic.Pointer[func(path string, fill filler) error] // replaced by tests; nil is writeSlot
 }
+
+// filler writes a checkpoint and says how long it is.
+type filler func(w io.WriterAt) (size int64, err error)
 
 func (s *slots) path(i int) string {
 	return filepath.Join(s.dir, [...]string{"checkpoint-a", "checkpoint-b"}[i])
@@ -67,16 +71,15 @@ func (s *slots) load() (entries []entry, notes []string, err error) {
 
 // save writes and syncs a checkpoint. On failure the other slot still holds the one before.
 func (s *slots) save(entries []entry, now time.Time) error {
-	b, err := encodeCheckpoint(s.buf[:0], s.seq+1, now, entries)
-	if err != nil {
-		return err
+	if s.buf == nil {
+		s.buf = make([]byte, 0, checkpointPiece+4096)
 	}
-	s.buf = b
+	fill := func(w io.WriterAt) (int64, error) { return writeCheckpoint(w, s.buf, s.seq+1, now, entries) }
 	write := writeSlot
 	if w := s.write.Load(); w != nil {
 		write = *w
 	}
-	if err := write(s.path(s.next), b); err != nil {
+	if err := write(s.path(s.next), fill); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	s.seq++
@@ -85,18 +88,19 @@ func (s *slots) save(entries []entry, now time.Time) error {
 }
 
 // writeSlot overwrites a file in place and syncs it; its folder too when the file is new.
-func writeSlot(path string, data []byte) (err error) {
+func writeSlot(path string, fill filler) (err error) {
 	_, missing := os.Lstat(path)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.WriteAt(data, 0); err != nil {
+	size, err := fill(f)
+	if err != nil {
 		return err
 	}
-	if st, err := f.Stat(); err == nil && st.Size() > int64(4*len(data)+1<<16) {
-		if err := f.Truncate(int64(2 * len(data))); err != nil {
+	if st, err := f.Stat(); err == nil && st.Size() > 4*size+1<<16 {
+		if err := f.Truncate(2 * size); err != nil {
 			return err
 		}
 	}

@@ -25,7 +25,7 @@ type source struct {
 	known    bool // the checkpoint was asked about it
 	skip     bool // begin at the end of what exists at the first look
 	removing bool
-	unseen   unseen // since is zero when nothing is sought
+	unseen   *unseen // nil when nothing is sought
 	problem  string
 	ring     *ring
 	ringAt   int
@@ -116,7 +116,7 @@ func (t *tailer) grow(inc *incarnation, st fileStat, now time.Time) {
 	}
 	if st.size > inc.size {
 		if inc.grew = now; inc.size <= inc.read {
-			inc.behindSince = now
+			inc.behindSince = now.UnixNano()
 		}
 	}
 	inc.size, inc.mtime = st.size, st.mtime
@@ -127,11 +127,11 @@ func (t *tailer) grow(inc *incarnation, st fileStat, now time.Time) {
 func (t *tailer) begin(src *source, fd int, st fileStat, now time.Time) {
 	src.problem = ""
 	inc := &incarnation{src: src, id: st.id, birth: birthTime(fd), path: src.path, fd: fd, size: st.size, mtime: st.mtime,
-		grew: now, behindSince: now, verified: now}
+		grew: now, behindSince: now.UnixNano(), verified: now}
 	inc.head, _ = fingerprintOf(fd)
 	t.rewatch(src, now)
 	if real, err := filepath.EvalSymlinks(src.path); err == nil {
-		inc.path = real
+		inc.path = src.spelled(real)
 	}
 	src.real = inc.path
 	if e := t.known.byID[st.id]; e != nil {
@@ -220,7 +220,7 @@ func (t *tailer) rewatch(src *source, now time.Time) {
 	src.watched = now
 	var keys []string
 	if dir, err := filepath.EvalSymlinks(filepath.Dir(src.path)); err == nil {
-		keys = append(keys, filepath.Join(dir, filepath.Base(src.path)))
+		keys = append(keys, src.spelled(filepath.Join(dir, filepath.Base(src.path))))
 		if real, err := filepath.EvalSymlinks(src.path); err == nil && real != keys[0] {
 			keys = append(keys, real)
 		}
@@ -233,6 +233,14 @@ func (t *tailer) rewatch(src *source, now time.Time) {
 		t.watch.add(keys[0])
 		t.keys[keys[0]] = src
 	}
+}
+
+// spelled is path, in the memory of the source's own when it is the same: without symbolic links it always is.
+func (src *source) spelled(path string) string {
+	if path == src.path {
+		return src.path
+	}
+	return path
 }
 
 func (t *tailer) unwatch(src *source) {

@@ -2,7 +2,6 @@ package shipper
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 )
@@ -107,7 +106,7 @@ func (t *tailer) status(st *Status, durable uint64) {
 	st.Notes = slices.Clone(t.notes)
 	st.Files = make([]FileStatus, 0, len(t.sources))
 	for _, src := range t.sources {
-		f := FileStatus{Path: src.path, Attributes: maps.Clone(src.st.resource.attributes), Removing: src.removing,
+		f := FileStatus{Path: src.path, Attributes: src.st.attributes(), Removing: src.removing,
 			Problem: src.problem}
 		for _, inc := range src.incs {
 			if inc == src.cur {
@@ -117,11 +116,8 @@ func (t *tailer) status(st *Status, durable uint64) {
 			}
 			if lag := inc.size - inc.acked; lag > 0 {
 				f.LagBytes += lag
-				since := inc.behindSince
-				if inc.ackRead.After(since) {
-					since = inc.ackRead
-				}
-				f.LagSeconds = max(f.LagSeconds, now.Sub(since).Seconds())
+				since := max(inc.behindSince, inc.ackRead)
+				f.LagSeconds = max(f.LagSeconds, time.Duration(now.UnixNano()-since).Seconds())
 			}
 		}
 		f.Lines += src.lines

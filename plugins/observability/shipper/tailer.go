@@ -194,7 +194,7 @@ func (t *tailer) tend(src *source) { t.tending[src] = struct{}{} }
 
 // tendTo releases lines that were held back long enough, watches rotated files, and lets go of what is finished.
 func (t *tailer) tendTo(src *source, now time.Time) {
-	busy := !src.unseen.since.IsZero()
+	busy := src.unseen != nil
 	if busy {
 		t.seekUnseen(src, now)
 	}
