@@ -22,7 +22,8 @@ type source struct {
 	keys     []string       // the names under which the watcher reports it
 	watched  time.Time      // when keys was last made
 	queued   bool
-	known    bool // the checkpoint was asked about it
+	asked    bool // the checkpoint was asked about it
+	known    bool // and there was a file then
 	skip     bool // begin at the end of what exists at the first look
 	removing bool
 	unseen   *unseen // nil when nothing is sought
@@ -160,12 +161,13 @@ func guardAt(fd int, off int64) digest {
 }
 
 // resume takes up, once per source, the files that the checkpoint says were not read to their end and that the path no
-// longer leads to, and those that came and went while nobody looked. live and current are what the path leads to.
+// longer leads to, and those that came and went while nobody looked. live and current are what the path leads to; when
+// that is nothing, what is not found may be on a disk that is not there yet, and is asked for again with the first file.
 func (t *tailer) resume(src *source, live int, current fileID, now time.Time) {
-	if src.known {
+	if src.known || (src.asked && live < 0) {
 		return
 	}
-	src.known = true
+	src.asked, src.known = true, live >= 0
 	list := slices.Clone(t.known.byPath[src.path])
 	if len(list) == 0 {
 		return
@@ -202,6 +204,9 @@ func (t *tailer) resume(src *source, live int, current fileID, now time.Time) {
 			var s sibling
 			fd, s = t.findCopy(at, e.id(), p)
 			name = s.path
+		}
+		if fd < 0 && live < 0 {
+			continue
 		}
 		t.known.forget(e)
 		if fd < 0 {
