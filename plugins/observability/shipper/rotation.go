@@ -154,16 +154,23 @@ func (t *tailer) findCopy(path string, not fileID, p place) (fd int, s sibling) 
 }
 
 // adoptUnseen takes up the files that the path led to between two looks: siblings with a rotated name that came into
-// being since then, that nobody reads or has read, and that are no copy of the places given or of what the path leads
-// to now, which same tells (copytruncate may be in the middle of its copy).
+// being since then (for a link, since the last file that it is known to have led to), that nobody reads or has read,
+// and that are no copy of the places given or of what the path leads to now, which same tells (copytruncate may be in
+// the middle of its copy).
 func (t *tailer) adoptUnseen(src *source, path string, same func(fd int) bool, since, now time.Time, copies ...place) {
 	if since.IsZero() {
 		return
 	}
-	if before := src.unseen; before != nil && before.since.Before(since) { // that search has not ended
-		since, copies = before.since, append(copies, before.copies...)
+	born := since.Add(-fileTimes).UnixNano()
+	if filepath.Base(path) != filepath.Base(src.path) { // a link is switched to files that were made before
+		if b := t.lastBirth(src); b != 0 {
+			born = min(born, b)
+		}
 	}
-	src.unseen = &unseen{path, same, since, copies}
+	if before := src.unseen; before != nil && before.since.Before(since) { // that search has not ended
+		since, born, copies = before.since, min(born, before.born), append(copies, before.copies...)
+	}
+	src.unseen = &unseen{path, same, since, born, copies}
 	t.seekUnseen(src, now)
 }
 
@@ -172,14 +179,28 @@ type unseen struct {
 	path   string
 	same   func(fd int) bool
 	since  time.Time
+	born   int64 // ns; older files are none of them
 	copies []place
+}
+
+const fileTimes = 20 * time.Millisecond // their granularity, generously
+
+// lastBirth is when the newest file that the path is known to have led to was made, 0 when that is not known.
+func (t *tailer) lastBirth(src *source) (birth int64) {
+	for _, inc := range src.incs {
+		birth = max(birth, inc.birth)
+	}
+	for _, e := range t.known.byPath[src.path] {
+		birth = max(birth, e.Birth)
+	}
+	return birth
 }
 
 // seekUnseen searches; while the folder's names are changing, the search goes on at the next tending.
 func (t *tailer) seekUnseen(src *source, now time.Time) {
 	u := src.unseen
 	base, link := filepath.Base(u.path), filepath.Base(src.path)
-	after := u.since.Add(-20 * time.Millisecond).UnixNano() // the granularity of file times
+	after := u.since.Add(-fileTimes).UnixNano()
 	list, stable := siblings(u.path, func(name string) bool { return rotatedName(base, name) || rotatedName(link, name) })
 	for _, s := range list {
 		if s.stat.mtime < after || s.stat.size == 0 || t.byID[s.stat.id] != nil ||
@@ -201,7 +222,7 @@ func (t *tailer) seekUnseen(src *source, now time.Time) {
 			}
 			from = entry{Offset: p.offset, Guard: p.guard, Head: p.head}
 		}
-		if (birth != 0 && birth < after) || u.same(fd) {
+		if (birth != 0 && birth < u.born) || u.same(fd) {
 			unix.Close(fd)
 			continue
 		}

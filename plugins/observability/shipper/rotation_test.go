@@ -254,3 +254,37 @@ func TestAFileThatCameAndWentBeforeAMomentWithoutOneIsRead(t *testing.T) {
 		t.Errorf("%d of %d lines, %d twice, missing %v", got, r.n, dup, missing)
 	}
 }
+
+func TestAFileThatWasMadeBeforeTheLinkWasSwitchedToItIsRead(t *testing.T) {
+	sink := newSink(t)
+	r := &rotator{t: t, path: filepath.Join(t.TempDir(), "app.log"), appends: true, sink: sink}
+	next := func(gen int) string {
+		name := fmt.Sprintf("%s.d-%d", r.path, gen)
+		r.must(os.WriteFile(name, nil, 0o644))
+		return name
+	}
+	turn := func(name string) {
+		r.must(os.Symlink(name, r.path+".new"))
+		r.must(os.Rename(r.path+".new", r.path))
+		if r.f != nil {
+			r.f.Close()
+		}
+		r.open(os.O_APPEND)
+		r.write(10)
+	}
+	turn(next(0))
+	o := testOptions(t, sink.URL)
+	o.DisableNotify, o.PollInterval = true, 300*time.Millisecond
+	s := start(t, o, File{Path: r.path})
+	r.must(sink.wait(10, 20*time.Second))
+	one := next(1)
+	time.Sleep(700 * time.Millisecond) // it has been there for a look or two
+	turn(one)
+	turn(next(2))
+	defer func() { r.f.Close() }()
+	r.must(sink.wait(r.n, 20*time.Second))
+	stop(t, s)
+	if got, dup, missing := sink.tally(r.n); got != r.n || dup != 0 {
+		t.Errorf("%d of %d lines, %d twice, missing %v", got, r.n, dup, missing)
+	}
+}
