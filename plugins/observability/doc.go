@@ -13,8 +13,8 @@
 //
 // A shipment is a set of files with the receiver that they go to; a service has one. It is a folder below
 // shipments/ in the plugin's state folder: shipment.json says what is wanted, beside it are the shipper's lock and
-// checkpoint. Activities only write shipment.json; the keeper makes reality follow it, looks again every second, and
-// does so from the first configuration on. So a shipment outlives the activity that began it, the plugin's process,
+// checkpoint. Activities only write shipment.json; the keeper makes reality follow it, looks again every second, begins
+// again what has failed, and does so from the first configuration on. So a shipment outlives the activity that began it, the plugin's process,
 // a version swap (both versions see the same folders; the shipper's lock lets one of them read at a time, and the next
 // one goes on from its checkpoint) and the host.
 //

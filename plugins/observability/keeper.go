@@ -2,6 +2,7 @@ package observability
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -40,15 +41,23 @@ type keeper struct {
 	mu      sync.Mutex
 	dir     string
 	running map[string]*shipment // by folder
+	again   time.Duration        // when a shipment that has failed is begun again; default 10s
 	stop    chan struct{}
 	done    chan struct{}
 }
 
 type shipment struct {
-	wish wish
-	raw  []byte
-	ship *shipper.Shipper // nil: it cannot be started
-	err  error
+	wish  wish
+	raw   []byte
+	ship  *shipper.Shipper // nil: it cannot be started
+	err   error
+	begun time.Time
+}
+
+// failed says whether the shipment came to nothing, for a reason that may pass: a folder that cannot be read, a full
+// disk, too many open files.
+func (s *shipment) failed() bool {
+	return s.err != nil || (s.ship != nil && s.ship.State() == shipper.Failed)
 }
 
 const wishFile = "shipment.json"
@@ -104,7 +113,8 @@ func (k *keeper) follow() {
 			continue // it was taken back, or the next look will tell
 		}
 		dir := filepath.Dir(path)
-		if old := k.running[dir]; old == nil || !bytes.Equal(old.raw, raw) {
+		old := k.running[dir]
+		if old == nil || !bytes.Equal(old.raw, raw) || (old.failed() && time.Since(old.begun) >= cmp.Or(k.again, 10*time.Second)) {
 			k.apply(dir, raw)
 		}
 	}
@@ -117,12 +127,12 @@ func (k *keeper) follow() {
 }
 
 func (k *keeper) apply(dir string, raw []byte) {
-	next := &shipment{raw: raw, err: nil}
+	next := &shipment{raw: raw, begun: time.Now()}
 	old := k.running[dir]
 	k.running[dir] = next
 	if next.err = json.Unmarshal(raw, &next.wish); next.err == nil {
 		next.wish.Options.StateDir = dir
-		if old != nil && old.ship != nil && reflect.DeepEqual(old.wish.Options, next.wish.Options) {
+		if old != nil && old.ship != nil && !old.failed() && reflect.DeepEqual(old.wish.Options, next.wish.Options) {
 			next.ship = old.ship
 			next.err = next.ship.AddFiles(next.wish.Files...)
 			next.ship.RemoveFiles(missing(old.wish.Files, next.wish.Files)...)
@@ -135,7 +145,7 @@ func (k *keeper) apply(dir string, raw []byte) {
 	if next.err == nil {
 		next.begin()
 	}
-	if next.err != nil {
+	if next.err != nil && (old == nil || old.err == nil || old.err.Error() != next.err.Error()) {
 		slog.Error("log shipment cannot be started", "folder", dir, "error", next.err)
 	}
 }
@@ -191,6 +201,9 @@ func (k *keeper) wishFor(w wish) error {
 	}
 	if err := writeJSON(filepath.Join(dir, wishFile), w); err != nil {
 		return err
+	}
+	if s := k.running[dir]; s != nil && s.failed() {
+		s.begun = time.Time{} // the reason may be gone
 	}
 	k.follow()
 	if s := k.running[dir]; s != nil {

@@ -72,6 +72,13 @@ type Status struct {
 	Notes           []string
 }
 
+// State is Status().State, without the trouble.
+func (s *Shipper) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
 // Status describes what the shipper is doing, files sorted by path.
 func (s *Shipper) Status() Status {
 	s.mu.Lock()
