@@ -1,13 +1,14 @@
 package observability
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -47,9 +48,11 @@ type keeper struct {
 }
 
 type shipment struct {
-	wish  wish
-	raw   []byte
-	ship  *shipper.Shipper // nil: it cannot be started
+	wish  wish                // without its files: there may be ten thousand
+	paths map[string]struct{} // of its files
+	read  fs.FileInfo         // shipment.json as it was read
+	sum   [sha256.Size]byte   // of its content
+	ship  *shipper.Shipper    // nil: it cannot be started
 	err   error
 	begun time.Time
 }
@@ -108,15 +111,21 @@ func (k *keeper) follow() {
 		return // only a bad pattern
 	}
 	for _, path := range found {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			continue // it was taken back, or the next look will tell
-		}
 		dir := filepath.Dir(path)
 		old := k.running[dir]
-		if old == nil || !bytes.Equal(old.raw, raw) || (old.failed() && time.Since(old.begun) >= cmp.Or(k.again, 10*time.Second)) {
-			k.apply(dir, raw)
+		again := old != nil && old.failed() && time.Since(old.begun) >= cmp.Or(k.again, 10*time.Second)
+		st, err := os.Stat(path)
+		if err != nil || (old != nil && !again && unchanged(old.read, st)) {
+			continue // it was taken back, or is as it was
 		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue // the next look will tell
+		}
+		if sum := sha256.Sum256(raw); old == nil || again || old.sum != sum {
+			k.apply(dir, raw, sum)
+		}
+		k.running[dir].read = st // what was read is that or newer
 	}
 	for dir, s := range k.running {
 		if !slices.Contains(found, filepath.Join(dir, wishFile)) {
@@ -126,16 +135,27 @@ func (k *keeper) follow() {
 	}
 }
 
-func (k *keeper) apply(dir string, raw []byte) {
-	next := &shipment{raw: raw, begun: time.Now()}
+// unchanged says whether a file that is only ever replaced is still the same.
+func unchanged(before, now fs.FileInfo) bool {
+	return before != nil && os.SameFile(before, now) && before.ModTime().Equal(now.ModTime()) && before.Size() == now.Size()
+}
+
+func (k *keeper) apply(dir string, raw []byte, sum [sha256.Size]byte) {
+	next := &shipment{sum: sum, begun: time.Now()}
 	old := k.running[dir]
 	k.running[dir] = next
-	if next.err = json.Unmarshal(raw, &next.wish); next.err == nil {
+	next.err = json.Unmarshal(raw, &next.wish)
+	files := next.wish.Files
+	next.wish.Files, next.paths = nil, make(map[string]struct{}, len(files))
+	for _, f := range files {
+		next.paths[f.Path] = struct{}{}
+	}
+	if next.err == nil {
 		next.wish.Options.StateDir = dir
 		if old != nil && old.ship != nil && !old.failed() && reflect.DeepEqual(old.wish.Options, next.wish.Options) {
 			next.ship = old.ship
-			next.err = next.ship.AddFiles(next.wish.Files...)
-			next.ship.RemoveFiles(missing(old.wish.Files, next.wish.Files)...)
+			next.err = next.ship.AddFiles(files...)
+			next.ship.RemoveFiles(slices.DeleteFunc(slices.Collect(maps.Keys(old.paths)), next.has)...)
 			return
 		}
 	}
@@ -143,19 +163,19 @@ func (k *keeper) apply(dir string, raw []byte) {
 		k.end(context.Background(), old)
 	}
 	if next.err == nil {
-		next.begin()
+		next.begin(files)
 	}
 	if next.err != nil && (old == nil || old.err == nil || old.err.Error() != next.err.Error()) {
 		slog.Error("log shipment cannot be started", "folder", dir, "error", next.err)
 	}
 }
 
-func (s *shipment) begin() {
+func (s *shipment) begin(files []shipper.File) {
 	o := s.wish.Options
 	o.Logger = slog.Default().With("shipment", s.wish.Name)
 	ship, err := shipper.New(o)
 	if err == nil {
-		err = ship.AddFiles(s.wish.Files...)
+		err = ship.AddFiles(files...)
 	}
 	if err == nil {
 		err = ship.Start()
@@ -165,13 +185,9 @@ func (s *shipment) begin() {
 	}
 }
 
-func missing(old, now []shipper.File) (paths []string) {
-	for _, f := range old {
-		if !slices.ContainsFunc(now, func(n shipper.File) bool { return n.Path == f.Path }) {
-			paths = append(paths, f.Path)
-		}
-	}
-	return paths
+func (s *shipment) has(path string) bool {
+	_, has := s.paths[path]
+	return has
 }
 
 // end stops a shipper. What its receiver does not take within five seconds is sent by the next one.
