@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -57,16 +58,34 @@ func (d *deadLetters) write(letters []DeadLetter) (err error) {
 			return fmt.Errorf("rotate dead letters: %w", err)
 		}
 	}
-	f, err := os.OpenFile(d.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	_, missing := os.Lstat(d.path)
+	f, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("open dead letters: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if torn(f) {
+		d.buf = append([]byte{'\n'}, d.buf...)
+	}
 	if _, err := f.Write(d.buf); err != nil {
 		return fmt.Errorf("write dead letters to %s: %w", d.path, err)
 	}
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync dead letters %s: %w", d.path, err)
 	}
+	if missing != nil {
+		return syncDir(filepath.Dir(d.path))
+	}
 	return nil
+}
+
+// torn says whether the last line was not written whole: the disk was full, or the process died.
+func torn(f *os.File) bool {
+	st, err := f.Stat()
+	if err != nil || st.Size() == 0 {
+		return false
+	}
+	var last [1]byte
+	_, err = f.ReadAt(last[:], st.Size()-1)
+	return err == nil && last[0] != '\n'
 }
