@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 const (
@@ -14,20 +15,24 @@ const (
 // encodeAttributes encodes what the resources of several files have in common.
 func encodeAttributes(labels map[string]string, enc Encoding) (b []byte) {
 	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		key, value := sound(k), sound(labels[k])
 		if enc == JSON {
-			b = append(jsonAttribute(b, k, labels[k]), ',')
+			b = append(jsonAttribute(b, key, value), ',')
 		} else {
-			b = protoAttribute(b, 1, k, labels[k]) // Resource.attributes = 1
+			b = protoAttribute(b, 1, key, value) // Resource.attributes = 1
 		}
 	}
 	return b
 }
 
+// sound is s as OTLP takes it: a receiver refuses a request with text that is not UTF-8, the lines of other files too.
+func sound(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
 type attribute struct{ key, value string }
 
 // own are the attributes of one file, where its labels do not say otherwise.
 func (st *settings) own() (attrs [2]attribute, n int) {
-	for _, a := range [...]attribute{{attrPath, st.path}, {attrName, filepath.Base(st.path)}} {
+	for _, a := range [...]attribute{{attrPath, sound(st.path)}, {attrName, sound(filepath.Base(st.path))}} {
 		if _, given := st.labels[a.key]; !given {
 			attrs[n] = a
 			n++

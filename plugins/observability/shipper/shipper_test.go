@@ -149,3 +149,19 @@ func TestAShipperGoesOnWhereTheOneBeforeStopped(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesThatAreNotUTF8DoNotSpoilARequest(t *testing.T) {
+	for _, enc := range []Encoding{Protobuf, JSON} {
+		t.Run(string(enc), func(t *testing.T) {
+			sink := newSink(t)
+			path := filepath.Join(t.TempDir(), "app-\xff.log")
+			writeLines(t, appendTo(t, path), 0, 10)
+			o := testOptions(t, sink.URL)
+			o.Encoding = enc
+			start(t, o, File{Path: path, Attributes: map[string]string{"service.name": "sh\xffop", "te\xffam": "a"}})
+			if err := sink.wait(10, 10*time.Second); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
