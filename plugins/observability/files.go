@@ -3,6 +3,7 @@ package observability
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/orch-host/orch/sdk"
 )
@@ -91,6 +93,10 @@ func (w *walk) visit(name string) {
 	id, ok := inodeOf(st)
 	switch {
 	case !ok:
+	case st.Mode().IsRegular() && !utf8.ValidString(name): // it would not be the same after its way through the workflow
+		if w.included(name) {
+			w.log.Warn("log discovery leaves out a file whose name is not UTF-8; rename it, or ship it by a link", "path", fmt.Sprintf("%q", name))
+		}
 	case st.Mode().IsRegular():
 		if old, there := w.files[id]; w.included(name) && (!there || name < old) {
 			w.files[id] = name

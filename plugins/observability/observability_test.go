@@ -29,7 +29,7 @@ func start(t *testing.T, config map[string]any) *sdktest.Harness {
 
 func TestDiscoveryFollowsGlobsAndListsEachFileOnce(t *testing.T) {
 	root := t.TempDir()
-	for _, name := range []string{"a.log", "sub/deep/b.log", "sub/c.txt", "skip/d.log", "a.log.gz"} {
+	for _, name := range []string{"a.log", "sub/deep/b.log", "sub/c.txt", "skip/d.log", "a.log.gz", "sub/not-utf8-\xff.log"} {
 		p := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 			t.Fatal(err)
