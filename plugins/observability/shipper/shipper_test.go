@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -164,4 +165,28 @@ func TestNamesThatAreNotUTF8DoNotSpoilARequest(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestFilesThatWaitForTheReceiverCauseNoCheckpoints(t *testing.T) {
+	sink := newSink(t)
+	sink.before = func(_ int64, w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}
+	path := filepath.Join(t.TempDir(), "app.log")
+	writeLines(t, appendTo(t, path), 0, 10)
+	o := testOptions(t, sink.URL)
+	s := start(t, o, File{Path: path})
+	eventually(t, "read", func() bool { return s.Status().Metrics.Records == 10 })
+	s.RemoveFiles(path)
+	eventually(t, "removing", func() bool { return s.Status().Files[0].Removing })
+	time.Sleep(300 * time.Millisecond)
+	before := s.Status().Metrics.Checkpoints
+	time.Sleep(time.Second)
+	if after := s.Status().Metrics.Checkpoints; after != before {
+		t.Errorf("%d checkpoints in a second in which nothing happened", after-before)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.Stop(ctx) // there is nobody to deliver to
 }

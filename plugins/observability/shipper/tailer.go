@@ -261,7 +261,9 @@ func (t *tailer) settle(inc *incarnation, state entryState, now time.Time) bool 
 	t.commits.mu.Lock()
 	settled := inc.acked >= inc.read
 	e := inc.entry(state)
-	t.commits.version++
+	if settled {
+		t.commits.version++
+	}
 	t.commits.mu.Unlock()
 	if !settled {
 		return false
