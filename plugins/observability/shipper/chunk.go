@@ -234,8 +234,8 @@ func (t *tailer) emit(b *batch, c *chunk, now time.Time, offset int64) {
 	case r.part > 1 && inc.split != nil:
 		r.time, r.severity, r.severityText = inc.split.time, inc.split.severity, []byte(inc.split.text)
 	}
-	if r.time != 0 && t.o.TooOld.After > 0 && now.UnixNano()-r.time > int64(t.o.TooOld.After) {
-		if t.o.TooOld.Action == TooOldSetAside {
+	if age := now.UnixNano() - r.time; r.time != 0 && t.o.TooOld.After > 0 && (age > int64(t.o.TooOld.After) || age < -int64(tooNew)) {
+		if age > 0 && t.o.TooOld.Action == TooOldSetAside {
 			b.aside = append(b.aside, setAside{"too_old", inc.src.path, offset, string(r.body)})
 			return
 		}

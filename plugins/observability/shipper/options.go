@@ -37,7 +37,12 @@ const (
 	TooOldSetAside TooOldAction = "set_aside"
 )
 
-// TooOld guards against receivers that refuse old records (Loki refuses lines older than a week by default).
+// tooNew is how far ahead of this machine's clock a record's own time may be. Loki refuses what is more than ten minutes
+// ahead (its limit creation_grace_period); a local time that is read in another zone is ahead by hours.
+const tooNew = 5 * time.Minute
+
+// TooOld guards against receivers that refuse old records (Loki refuses lines older than a week by default), and against
+// records from the future, which are always sent as TooOldObserved says.
 type TooOld struct {
 	After  time.Duration // 0 switches the guard off
 	Action TooOldAction  // default TooOldObserved

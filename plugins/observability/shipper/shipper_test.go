@@ -167,6 +167,32 @@ func TestNamesThatAreNotUTF8DoNotSpoilARequest(t *testing.T) {
 	}
 }
 
+func TestARecordFromTheFutureIsSentUnderTheTimeAtWhichItWasRead(t *testing.T) {
+	sink := newSink(t)
+	sink.keep = true
+	path := filepath.Join(t.TempDir(), "app.log")
+	f := appendTo(t, path)
+	now := time.Now()
+	ahead := now.Add(5 * time.Hour).UTC().Format(time.RFC3339)
+	for _, at := range []string{ahead, now.Add(time.Minute).UTC().Format(time.RFC3339)} {
+		if _, err := fmt.Fprintf(f, "%s INFO hello\n", at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := testOptions(t, sink.URL)
+	o.TooOld.After = 24 * time.Hour
+	start(t, o, File{Path: path})
+	sink.waitBodies(2)
+	first, second := sink.full[0].record, sink.full[1].record
+	if at := time.Unix(0, int64(first.TimeUnixNano)); at.After(now.Add(time.Minute)) || first.ObservedTimeUnixNano != first.TimeUnixNano ||
+		attributesOf(first.Attributes)[attrOriginal] != ahead {
+		t.Errorf("sent under %s, attributes %v", at, first.Attributes)
+	}
+	if at := time.Unix(0, int64(second.TimeUnixNano)); !at.After(now.Add(58*time.Second)) || len(second.Attributes) != 0 {
+		t.Errorf("a clock that is a minute ahead: sent under %s, attributes %v", at, second.Attributes)
+	}
+}
+
 func TestFilesThatWaitForTheReceiverCauseNoCheckpoints(t *testing.T) {
 	sink := newSink(t)
 	sink.before = func(_ int64, w http.ResponseWriter, _ *http.Request) bool {
