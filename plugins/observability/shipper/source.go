@@ -168,6 +168,7 @@ func (t *tailer) resume(src *source, live int, current fileID, now time.Time) {
 		return
 	}
 	src.asked, src.known = true, live >= 0
+	t.renumber(src, live, current)
 	list := slices.Clone(t.known.byPath[src.path])
 	if len(list) == 0 {
 		return
@@ -218,6 +219,25 @@ func (t *tailer) resume(src *source, live int, current fileID, now time.Time) {
 		}
 	}
 	t.adoptUnseen(src, path, beginsLike(live), time.Unix(0, since), now, places...)
+}
+
+// renumber finds the path's file in the checkpoint when only its device has another number: disks, volumes and network
+// mounts may get one at every boot.
+func (t *tailer) renumber(src *source, live int, current fileID) {
+	if live < 0 || t.known.byID[current] != nil {
+		return
+	}
+	birth := birthTime(live)
+	for _, e := range t.known.byPath[src.path] {
+		sure := e.Birth == birth && (birth != 0 || e.Head.N == fingerprintBytes)
+		if e.State == stateTailing && e.Ino == current.Ino && sure && holds(live, e.Head, e.Guard, e.Offset) {
+			moved := *e
+			moved.Dev = current.Dev
+			t.known.forget(e)
+			t.known.put(moved)
+			return
+		}
+	}
 }
 
 // rewatch finds out under which names the watcher will report the path, and asks it to.
