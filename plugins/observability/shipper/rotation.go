@@ -46,10 +46,10 @@ type sibling struct {
 	stat fileStat
 }
 
-// siblings lists the regular files beside path whose names pass keep, oldest change first. Names may change while the
+// siblings lists the regular files in the folder of path whose names pass keep, oldest change first. Names may change while the
 // folder is read, and a file be missed; then it is read again, and if that goes on, stable is false.
 func siblings(path string, keep func(name string) bool) (list []sibling, stable bool) {
-	dir, base := filepath.Split(path)
+	dir, _ := filepath.Split(path)
 	found := map[fileID]sibling{}
 	for try := 0; try < 3 && !stable; try++ {
 		before, err := statPath(dir)
@@ -58,7 +58,7 @@ func siblings(path string, keep func(name string) bool) (list []sibling, stable 
 		}
 		names, _ := readNames(dir) // what could be read counts
 		for _, name := range names {
-			if name == base || !keep(name) {
+			if !keep(name) {
 				continue
 			}
 			p := filepath.Join(dir, name)
@@ -127,8 +127,9 @@ func (t *tailer) findCopy(path string, not fileID, p place) (fd int, s sibling) 
 	if p.head.N == 0 {
 		return -1, s
 	}
+	base := filepath.Base(path)
 	for range 3 {
-		list, stable := siblings(path, func(name string) bool { return !compressedName(name) })
+		list, stable := siblings(path, func(name string) bool { return name != base && !compressedName(name) })
 		for _, s := range list {
 			if s.stat.id == not || s.stat.size < max(p.offset, int64(p.head.N)) || t.byID[s.stat.id] != nil {
 				continue
@@ -199,6 +200,8 @@ func (t *tailer) lastBirth(src *source) (birth int64) {
 // seekUnseen searches; while the folder's names are changing, the search goes on at the next tending.
 func (t *tailer) seekUnseen(src *source, now time.Time) {
 	u := src.unseen
+	// The name of a link's last file may be that of the next one, to which it was switched in between: files are told
+	// apart by their ids here, not by that name.
 	base, link := filepath.Base(u.path), filepath.Base(src.path)
 	after := u.since.Add(-fileTimes).UnixNano()
 	list, stable := siblings(u.path, func(name string) bool { return rotatedName(base, name) || rotatedName(link, name) })

@@ -256,6 +256,11 @@ func TestAFileThatCameAndWentBeforeAMomentWithoutOneIsRead(t *testing.T) {
 }
 
 func TestAFileThatWasMadeBeforeTheLinkWasSwitchedToItIsRead(t *testing.T) {
+	t.Run("twice between two looks", func(t *testing.T) { switchTwice(t, false) })
+	t.Run("the last file was taken to have its name", func(t *testing.T) { switchTwice(t, true) })
+}
+
+func switchTwice(t *testing.T, misnamed bool) {
 	sink := newSink(t)
 	r := &rotator{t: t, path: filepath.Join(t.TempDir(), "app.log"), appends: true, sink: sink}
 	next := func(gen int) string {
@@ -279,6 +284,11 @@ func TestAFileThatWasMadeBeforeTheLinkWasSwitchedToItIsRead(t *testing.T) {
 	r.must(sink.wait(10, 20*time.Second))
 	one := next(1)
 	time.Sleep(700 * time.Millisecond) // it has been there for a look or two
+	if misnamed {
+		s.tail.mu.Lock()
+		s.tail.sources[r.path].real = one // as when the link is switched just after what it led to was opened
+		s.tail.mu.Unlock()
+	}
 	turn(one)
 	turn(next(2))
 	defer func() { r.f.Close() }()
