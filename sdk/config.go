@@ -117,7 +117,7 @@ func problemsOf(err error) []*pluginv1.Problem {
 	}
 	var p *problem
 	if errors.As(err, &p) {
-		return []*pluginv1.Problem{{Path: p.path, Message: p.message}}
+		return []*pluginv1.Problem{{Path: validText(p.path), Message: validText(p.message)}}
 	}
-	return []*pluginv1.Problem{{Message: err.Error()}}
+	return []*pluginv1.Problem{{Message: validText(err.Error())}}
 }

@@ -48,7 +48,8 @@ func LastHeartbeat[T any](ctx context.Context) (T, bool) {
 // is not 0, how far it has come. The latest wins. It never blocks.
 func Progress(ctx context.Context, message string, done, total int64) {
 	if a := attemptOf(ctx); a != nil {
-		a.post(func() { a.progress = &pluginv1.Progress{Message: message, Done: done, Total: total} })
+		p := &pluginv1.Progress{Message: validText(message), Done: done, Total: total}
+		a.post(func() { a.progress = p })
 	}
 }
 

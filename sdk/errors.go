@@ -85,7 +85,7 @@ func asError(err error) *Error {
 // failureOf turns the error of an attempt into its wire form.
 func failureOf(ctx context.Context, err error) *pluginv1.Failure {
 	e := asError(err)
-	f := &pluginv1.Failure{Type: e.Type, Message: e.Message, NonRetryable: e.NonRetryable}
+	f := &pluginv1.Failure{Type: validText(e.Type), Message: validText(e.Message), NonRetryable: e.NonRetryable}
 	if f.Type == "" {
 		f.Type = "Error"
 	}
@@ -100,7 +100,7 @@ func failureOf(ctx context.Context, err error) *pluginv1.Failure {
 	f.Canceled = ctx.Err() != nil && errors.Is(err, context.Canceled)
 	var p *panicError
 	if errors.As(err, &p) {
-		f.Type, f.Stack = TypePanic, p.stack
+		f.Type, f.Stack = TypePanic, validText(p.stack)
 	}
 	return f
 }

@@ -37,7 +37,7 @@ func (b *healthBoard) set(h pluginv1.Status_Health, message string) {
 func (b *healthBoard) setUnless(ctx context.Context, h pluginv1.Status_Health, message string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	next := health{h, message}
+	next := health{h, validText(message)}
 	if ctx.Err() != nil || b.now == next || b.now.health == pluginv1.Status_DRAINING {
 		return
 	}

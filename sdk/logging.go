@@ -41,7 +41,7 @@ func (h *attemptHandler) Handle(_ context.Context, r slog.Record) error {
 		message = message[:maxLogText]
 		fields["truncated"] = "true"
 	}
-	h.attempt.log(&pluginv1.Log{Level: strings.ToLower(r.Level.String()), Message: strings.ToValidUTF8(message, "\uFFFD"), Fields: fields})
+	h.attempt.log(&pluginv1.Log{Level: strings.ToLower(r.Level.String()), Message: validText(message), Fields: fields})
 	return nil
 }
 
@@ -60,7 +60,7 @@ func addField(fields map[string]string, prefix string, a slog.Attr) {
 	if len(text) > maxLogText {
 		text = text[:maxLogText] + "..."
 	}
-	fields[prefix+a.Key] = strings.ToValidUTF8(text, "\uFFFD")
+	fields[validText(prefix+a.Key)] = validText(text)
 }
 
 func (h *attemptHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -81,6 +81,11 @@ func (h *attemptHandler) WithGroup(name string) slog.Handler {
 	next.prefix += name + "."
 	return &next
 }
+
+// validText replaces what is no UTF-8, which a wire message cannot carry: one
+// stray byte, say of another program's output in an error, would end the stream
+// and take the verdict along.
+func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // processLogger writes one JSON object a line, which the host parses.
 func processLogger(w io.Writer, level *levelVar) *slog.Logger {
