@@ -41,7 +41,7 @@ type attempt struct {
 	dropped   uint64
 	sending   bool       // a flush goroutine runs
 	idle      *sync.Cond // sending turned false
-	closed    bool       // the verdict is out: nothing more is sent
+	closed    bool       // the activity has returned: nothing more is taken
 	graceEnds time.Time  // set by a soft cancel
 }
 
@@ -84,10 +84,10 @@ func (a *attempt) run(ctx context.Context, def *ActivityDef) error {
 		verdict.Event = &pluginv1.ExecuteEvent_Result{Result: &pluginv1.Result{Output: []*pluginv1.Payload{out}}}
 	}
 	a.mu.Lock()
+	a.closed = true // before the wait: a goroutine that logs without end would make it endless
 	for a.sending {
 		a.idle.Wait()
 	}
-	a.closed = true
 	a.mu.Unlock()
 	return a.stream.Send(verdict)
 }
