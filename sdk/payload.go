@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/orch-host/orch/sdk/pluginv1"
@@ -78,8 +79,15 @@ func newInputDecoder(t reflect.Type) *inputDecoder {
 		d.isStruct = false
 		return d
 	}
+	var below [][]int // embedded structs that a tag makes one field, or none
 	for _, f := range reflect.VisibleFields(t) {
+		if slices.ContainsFunc(below, func(outer []int) bool { return slices.Equal(outer, f.Index[:min(len(outer), len(f.Index))]) }) {
+			continue // its key is not one of t's
+		}
 		tag, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && tag != "" {
+			below = append(below, f.Index)
+		}
 		if !f.IsExported() || tag == "-" || (f.Anonymous && tag == "") {
 			continue
 		}

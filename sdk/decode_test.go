@@ -1,0 +1,45 @@
+package sdk_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/orch-host/orch/sdk"
+	"github.com/orch-host/orch/sdk/sdktest"
+)
+
+type location struct {
+	City string `json:"city"`
+}
+
+type Contact struct {
+	Mail string `json:"mail"`
+}
+
+func TestAnEmbeddedStructIsReadAsEncodingJSONReadsIt(t *testing.T) {
+	type named struct {
+		location `json:"at"`
+		Contact  `json:"contact"`
+		Name     string `json:"name"`
+	}
+	type promoted struct {
+		Contact
+		Name string `json:"name"`
+	}
+	h := sdktest.Start(t, plugin(
+		sdk.Activity("named", "", func(_ context.Context, in named) (string, error) { return in.Name + " " + in.Mail, nil }),
+		sdk.Activity("promoted", "", func(_ context.Context, in promoted) (string, error) { return in.Name + " " + in.Mail, nil })))
+	for activity, in := range map[string]any{
+		"named":    map[string]any{"name": "Ada", "contact": map[string]any{"mail": "a@b"}, "at": map[string]any{"city": "x"}},
+		"promoted": map[string]any{"name": "Ada", "mail": "a@b"},
+	} {
+		o := h.Execute(sdktest.Call{Activity: activity, Args: []any{in}})
+		if o.Failure != nil || string(o.Result) != `"Ada a@b"` {
+			t.Errorf("%s: got %s %v", activity, o.Result, o.Failure)
+		}
+	}
+	if f := h.Execute(sdktest.Call{Activity: "promoted", Args: []any{map[string]any{"name": "Ada"}}}).Failure; !strings.Contains(f.GetMessage(), `"mail"`) {
+		t.Errorf("got %v, want it to miss mail", f)
+	}
+}
