@@ -6,11 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
-
-	"github.com/google/jsonschema-go/jsonschema"
+	"reflect"
 
 	"github.com/orch-host/orch/sdk/pluginv1"
 )
@@ -33,57 +29,22 @@ func Config[C any](fn func(context.Context, C) error) Configurer {
 		dec := json.NewDecoder(bytes.NewReader(data))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&c); err != nil {
-			return configDecodeError(err, data, schema)
+			return configDecodeError(reflect.TypeFor[C](), data, err)
 		}
 		return fn(ctx, c)
 	}}
 }
 
-func configDecodeError(err error, data, schema []byte) error {
+func configDecodeError(t reflect.Type, data []byte, err error) error {
+	path, fault := locate(t, data, true)
+	if fault == nil {
+		fault = err
+	}
 	var typ *json.UnmarshalTypeError
-	if errors.As(err, &typ) {
-		return ConfigProblem(typ.Field, "is a %s, want %s", typ.Value, typ.Type)
+	if errors.As(fault, &typ) {
+		return ConfigProblem(path, "is a %s, want %s", typ.Value, typ.Type)
 	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		name = strings.Trim(name, `"`)
-		return ConfigProblem(unknownKey(data, schema, name), "unknown key")
-	}
-	return ConfigProblem("", "%v", err)
-}
-
-// unknownKey is the path of an unknown key, of which encoding/json gives the
-// last part only; that part when it cannot be found.
-func unknownKey(data, schema []byte, name string) string {
-	var value any
-	var s jsonschema.Schema
-	if json.Unmarshal(data, &value) != nil || json.Unmarshal(schema, &s) != nil {
-		return name
-	}
-	if path := findUnknown(value, &s, name); path != nil {
-		return strings.Join(path, ".")
-	}
-	return name
-}
-
-// findUnknown looks for the key where the schema has no such property.
-func findUnknown(value any, s *jsonschema.Schema, name string) []string {
-	object, ok := value.(map[string]any)
-	if !ok || s == nil {
-		return nil
-	}
-	if _, there := object[name]; there && s.Properties[name] == nil && (s.AdditionalProperties == nil || s.AdditionalProperties.Not != nil) {
-		return []string{name}
-	}
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		inner := s.Properties[key]
-		if inner == nil {
-			inner = s.AdditionalProperties // a map's values
-		}
-		if path := findUnknown(object[key], inner, name); path != nil {
-			return append([]string{key}, path...)
-		}
-	}
-	return nil
+	return ConfigProblem(path, "%v", fault)
 }
 
 // problem is a refused key.

@@ -43,3 +43,25 @@ func TestAnEmbeddedStructIsReadAsEncodingJSONReadsIt(t *testing.T) {
 		t.Errorf("got %v, want it to miss mail", f)
 	}
 }
+
+func TestAnInputThatCannotBeReadNamesWhere(t *testing.T) {
+	type server struct {
+		Wait sdk.Duration `json:"wait,omitempty"`
+	}
+	type in struct {
+		Wait    sdk.Duration      `json:"wait,omitempty"`
+		Servers []server          `json:"servers,omitempty"`
+		ByName  map[string]server `json:"by_name,omitempty"`
+	}
+	h := sdktest.Start(t, plugin(sdk.Activity("wait", "", func(context.Context, in) (string, error) { return "", nil })))
+	for field, arg := range map[string]any{
+		`"wait"`:            map[string]any{"wait": "soon"},
+		`"servers[1].wait"`: map[string]any{"servers": []any{map[string]any{}, map[string]any{"wait": "soon"}}},
+		`"by_name.a.wait"`:  map[string]any{"by_name": map[string]any{"a": map[string]any{"wait": "soon"}}},
+	} {
+		f := h.Execute(sdktest.Call{Activity: "wait", Args: []any{arg}}).Failure
+		if !strings.Contains(f.GetMessage(), field) || !strings.Contains(f.GetMessage(), "is not a duration") {
+			t.Errorf("got %q, want it to name %s", f.GetMessage(), field)
+		}
+	}
+}

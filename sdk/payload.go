@@ -69,16 +69,30 @@ type inputDecoder struct {
 }
 
 type inputField struct {
-	name  string
-	index []int
+	name     string
+	index    []int
+	typ      reflect.Type
+	required bool
 }
 
 func newInputDecoder(t reflect.Type) *inputDecoder {
-	d := &inputDecoder{typ: t, isStruct: t.Kind() == reflect.Struct}
-	if !d.isStruct || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
-		d.isStruct = false
+	d := &inputDecoder{typ: t}
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(jsonReader) {
 		return d
 	}
+	d.isStruct, d.fields = true, fieldsOf(t)
+	for _, f := range d.fields {
+		if f.required {
+			d.required = append(d.required, f.name)
+		}
+	}
+	return d
+}
+
+// fieldsOf lists the fields of a struct that encoding/json fills, in the order
+// of their declaration.
+func fieldsOf(t reflect.Type) []inputField {
+	var fields []inputField
 	var below [][]int // embedded structs that a tag makes one field, or none
 	for _, f := range reflect.VisibleFields(t) {
 		if slices.ContainsFunc(below, func(outer []int) bool { return slices.Equal(outer, f.Index[:min(len(outer), len(f.Index))]) }) {
@@ -95,12 +109,13 @@ func newInputDecoder(t reflect.Type) *inputDecoder {
 		if tag != "" {
 			name = tag
 		}
-		d.fields = append(d.fields, inputField{name, f.Index})
-		if !strings.Contains(opts, "omitempty") && !strings.Contains(opts, "omitzero") {
-			d.required = append(d.required, name)
+		typ := f.Type
+		if strings.Contains(opts, "string") {
+			typ = reflect.TypeFor[any]() // its value does not read into the type as it stands
 		}
+		fields = append(fields, inputField{name, f.Index, typ, !strings.Contains(opts, "omitempty") && !strings.Contains(opts, "omitzero")})
 	}
-	return d
+	return fields
 }
 
 // decode fills *into from the arguments by the rule that [Activity] documents.
@@ -116,12 +131,12 @@ func (d *inputDecoder) decode(args []*pluginv1.Payload, into any) error {
 		if len(args) > 1 {
 			return fmt.Errorf("got %d arguments, want one", len(args))
 		}
-		return explain(json.Unmarshal(first, into))
+		return explain(d.typ, first, json.Unmarshal(first, into))
 	}
 	if len(args) == 1 {
 		text := bytes.TrimLeft(first, " \t\r\n")
 		if len(text) > 0 && text[0] == '{' {
-			if err := explain(json.Unmarshal(first, into)); err != nil {
+			if err := explain(d.typ, first, json.Unmarshal(first, into)); err != nil {
 				return err
 			}
 			return d.checkRequired(first)
@@ -140,7 +155,8 @@ func (d *inputDecoder) decode(args []*pluginv1.Payload, into any) error {
 		if err != nil {
 			return fmt.Errorf("argument %d (%s): %w", i+1, d.fields[i].name, err)
 		}
-		if err := explain(json.Unmarshal(text, v.FieldByIndex(d.fields[i].index).Addr().Interface())); err != nil {
+		err = json.Unmarshal(text, v.FieldByIndex(d.fields[i].index).Addr().Interface())
+		if err := explain(d.fields[i].typ, text, err); err != nil {
 			return fmt.Errorf("argument %d (%s): %w", i+1, d.fields[i].name, err)
 		}
 		given[d.fields[i].name] = true
@@ -156,7 +172,7 @@ func (d *inputDecoder) checkRequired(object json.RawMessage) error {
 	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(object, &keys); err != nil {
-		return explain(err)
+		return fmt.Errorf("read the input: %w", err)
 	}
 	given := make(map[string]bool, len(keys))
 	for k := range keys {
@@ -179,18 +195,25 @@ func (d *inputDecoder) missing(given map[string]bool) error {
 	return nil
 }
 
-// explain turns encoding/json's errors into ones that name the field.
-func explain(err error) error {
+// explain turns an error of reading data into t into one that names the field.
+func explain(t reflect.Type, data []byte, err error) error {
+	if err == nil {
+		return nil
+	}
+	path, fault := locate(t, data, false)
+	if fault == nil {
+		fault = err
+	}
+	where := "the input"
+	if path != "" {
+		where = fmt.Sprintf("input field %q", path)
+	}
 	var typ *json.UnmarshalTypeError
-	if errors.As(err, &typ) {
-		where := "the input"
-		if typ.Field != "" {
-			where = fmt.Sprintf("input field %q", typ.Field)
-		}
+	switch {
+	case errors.As(fault, &typ):
 		return fmt.Errorf("%s is a JSON %s, want %s", where, typ.Value, typ.Type)
+	case path != "":
+		return fmt.Errorf("%s: %w", where, fault)
 	}
-	if err != nil {
-		return fmt.Errorf("read the input: %w", err)
-	}
-	return nil
+	return fmt.Errorf("read the input: %w", fault)
 }

@@ -302,7 +302,7 @@ func TestAConfigurationIsRefusedWithThePathOfTheKey(t *testing.T) {
 	}{
 		{"an unknown key", map[string]any{"imgae": "x"}, []string{"imgae: unknown key"}},
 		{"a wrong type", map[string]any{"nested": map[string]any{"port": "x"}}, []string{"nested.port: is a string, want int"}},
-		{"a bad duration", map[string]any{"wait": "soon"}, []string{`: "soon" is not a duration such as 30s or 5m`}},
+		{"a bad duration", map[string]any{"wait": "soon"}, []string{`wait: "soon" is not a duration such as 30s or 5m`}},
 		{"two keys that the author refuses", map[string]any{"nested": map[string]any{"port": -1}}, []string{"nested.port: -1 is no port", "image: missing"}},
 	}
 	for _, tt := range tests {
