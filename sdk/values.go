@@ -3,7 +3,9 @@ package sdk
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -14,6 +16,20 @@ type Secret string
 
 // Reveal returns the value itself.
 func (s Secret) Reveal() string { return string(s) }
+
+// Format hides the value under every verb. String alone would not: fmt prints
+// the value itself under a verb that is not for text.
+func (s Secret) Format(f fmt.State, verb rune) {
+	if verb == 'v' && f.Flag('#') {
+		_, _ = io.WriteString(f, s.GoString()) // whoever reads f learns of it
+		return
+	}
+	if strings.ContainsRune("vsqxX", verb) {
+		_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), s.String())
+		return
+	}
+	_, _ = fmt.Fprintf(f, "%%!%c(sdk.Secret=%s)", verb, s.String())
+}
 
 // String hides the value.
 func (s Secret) String() string {
