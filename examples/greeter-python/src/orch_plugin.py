@@ -68,7 +68,7 @@ class Attempt:
 
     def progress(self, message, done=0, total=0):
         """Tells people what the attempt is doing."""
-        self._events.put(pb.ExecuteEvent(progress=pb.Progress(message=message, done=done, total=total)))
+        self._events.put(pb.ExecuteEvent(progress=pb.Progress(message=clean(message), done=done, total=total)))
 
     def log(self, level, message, **fields):
         """Writes a record to the host's log; more than a few hundred waiting ones are dropped."""
@@ -76,7 +76,7 @@ class Attempt:
             if self._logs >= MAX_LOGS:
                 return
             self._logs += 1
-        record = pb.Log(level=level, message=message, fields={k: str(v) for k, v in fields.items()})
+        record = pb.Log(level=level, message=clean(message), fields={k: clean(v) for k, v in fields.items()})
         self._events.put(pb.ExecuteEvent(log=record))
 
     def check(self):
@@ -165,7 +165,12 @@ class Plugin:
 
 
 def dump(value):
-    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+
+
+def clean(text):
+    """Text as the wire takes it: what is no UTF-8, as in some file names, becomes "?"."""
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def payload(value):
@@ -303,13 +308,17 @@ class _Process:
             found = problem(schema, value)
             if found:
                 return failed("InvalidInput", "activity %s: input field %r %s" % (attempt.start.activity, *found), True)
-            return pb.ExecuteEvent(result=pb.Result(output=[payload(function(attempt, value))]))
+            result = function(attempt, value)
         except Cancelled:
             return failed("Canceled", "the attempt was cancelled", canceled=True)
         except Failure as e:
             return failed(e.type, e.message, e.non_retryable)
-        except Exception as e:
+        except BaseException as e:  # a library that calls sys.exit ends its attempt, which would wait for ever else
             return failed(type(e).__name__, str(e) or repr(e), stack=traceback.format_exc())
+        try:
+            return pb.ExecuteEvent(result=pb.Result(output=[payload(result)]))
+        except (TypeError, ValueError) as e:
+            return failed("InvalidOutput", "activity %s: its result cannot be written as JSON: %s" % (attempt.start.activity, e), True)
 
     def watch(self, request, context):
         context.add_callback(self.wake)
@@ -420,5 +429,5 @@ class _Process:
 
 
 def failed(type, message, non_retryable=False, stack="", canceled=False):
-    return pb.ExecuteEvent(failure=pb.Failure(type=type, message=message, non_retryable=non_retryable,
-                                              stack=stack, canceled=canceled))
+    return pb.ExecuteEvent(failure=pb.Failure(type=clean(type), message=clean(message), non_retryable=non_retryable,
+                                              stack=clean(stack), canceled=canceled))
