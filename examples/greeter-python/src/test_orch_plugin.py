@@ -50,7 +50,7 @@ class Verdicts(unittest.TestCase):
             raise orch_plugin.Failure("Lost", "cannot read " + name, non_retryable=True)
 
         events = run(work)
-        self.assertEqual([e.WhichOneof("event") for e in events], ["progress", "log", "failure"])
+        self.assertEqual({e.WhichOneof("event") for e in events}, {"progress", "log", "failure"})
         self.assertEqual((events[-1].failure.type, events[-1].failure.non_retryable), ("Lost", True))
         self.assertIn("cannot read report-", events[-1].failure.message)
 
@@ -58,6 +58,44 @@ class Verdicts(unittest.TestCase):
         for value in (float("nan"), {1, 2}):
             failure = run(lambda attempt, _: {"value": value})[-1].failure
             self.assertEqual((failure.type, failure.non_retryable), ("InvalidOutput", True))
+
+
+class Reports(unittest.TestCase):
+    def test_an_attempt_that_keeps_reporting_shows_life_all_the_same(self):
+        def work(attempt, value):
+            for i in range(20):
+                attempt.progress("step", i, 20)
+                attempt.log("info", "step")
+                time.sleep(0.05)
+
+        events = run(work, info=pb.Info(heartbeat_timeout=Duration(nanos=600_000_000)))  # a beat every 0.2 s
+        beats = sum(e.WhichOneof("event") == "heartbeat" for e in events)
+        self.assertGreaterEqual(beats, 2)
+
+    def test_what_was_stored_before_a_failure_reaches_the_next_attempt(self):
+        def work(attempt, value):
+            attempt.heartbeat({"at": 1})
+            attempt.heartbeat({"at": 2})
+            raise ValueError("lost the connection")
+
+        for _ in range(20):
+            events = run(work)
+            stored = [orch_plugin.value_of(d) for e in events for d in e.heartbeat.details]
+            self.assertEqual(stored[-1:], [{"at": 2}])
+            self.assertEqual(events[-1].failure.type, "ValueError")
+
+    def test_reports_never_pile_up(self):
+        attempt = orch_plugin.Attempt(pb.Start())
+        for i in range(1000):
+            attempt.heartbeat({"at": i})
+            attempt.progress("step", i, 1000)
+            attempt.log("info", "step %d" % i)
+        attempt._report(verdict=orch_plugin.failed("Late", "late"))
+        attempt.log("info", "too late")
+        events, verdict = attempt._take(None)
+        self.assertEqual(verdict.failure.type, "Late")
+        self.assertEqual(len(events), orch_plugin.MAX_LOGS + 2)
+        self.assertEqual(sum(e.log.dropped for e in events), 1000 - orch_plugin.MAX_LOGS)
 
 
 if __name__ == "__main__":

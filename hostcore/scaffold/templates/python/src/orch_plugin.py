@@ -11,7 +11,6 @@ Drain or SIGTERM. It also ends when the host is gone.
 import inspect
 import json
 import os
-import queue
 import signal
 import sys
 import tempfile
@@ -43,15 +42,15 @@ class Cancelled(Exception):
 
 
 class Attempt:
-    """One running attempt, as the activity sees it. Its methods never block."""
+    """One running attempt, as the activity sees it. Its methods never block:
+    the latest heartbeat and progress win, logs wait in a bounded queue."""
 
     def __init__(self, start):
         self.start = start
         self.cancelled = threading.Event()
-        self._events = queue.Queue()
-        self._lock = threading.Lock()
-        self._details = None
-        self._logs = 0
+        self._changed = threading.Condition()
+        self._details = self._progress = self._verdict = None
+        self._logs, self._dropped = [], 0
 
     @property
     def last_heartbeat(self):
@@ -62,22 +61,15 @@ class Attempt:
 
     def heartbeat(self, details):
         """Stores details for the next attempt; the latest win."""
-        with self._lock:
-            self._details = payload(details)
-        self._events.put(None)
+        self._report(details=payload(details))
 
     def progress(self, message, done=0, total=0):
-        """Tells people what the attempt is doing."""
-        self._events.put(pb.ExecuteEvent(progress=pb.Progress(message=clean(message), done=done, total=total)))
+        """Tells people what the attempt is doing; the latest wins."""
+        self._report(progress=pb.Progress(message=clean(message), done=done, total=total))
 
     def log(self, level, message, **fields):
-        """Writes a record to the host's log; more than a few hundred waiting ones are dropped."""
-        with self._lock:
-            if self._logs >= MAX_LOGS:
-                return
-            self._logs += 1
-        record = pb.Log(level=level, message=clean(message), fields={k: clean(v) for k, v in fields.items()})
-        self._events.put(pb.ExecuteEvent(log=record))
+        """Writes a record to the host's log; of more than a few hundred waiting ones it says how many were dropped."""
+        self._report(log=pb.Log(level=level, message=clean(message), fields={k: clean(v) for k, v in fields.items()}))
 
     def check(self):
         """Raises Cancelled when the attempt was cancelled."""
@@ -89,18 +81,33 @@ class Attempt:
         if self.cancelled.wait(seconds):
             raise Cancelled()
 
-    def _next(self, timeout):
-        """The next event to send; a heartbeat when nothing came in time."""
-        try:
-            event = self._events.get(timeout=timeout)
-        except queue.Empty:
-            event = None
-        with self._lock:
-            if event is not None:
-                self._logs -= event.WhichOneof("event") == "log"
-                return event
-            details, self._details = self._details, None
-        return pb.ExecuteEvent(heartbeat=pb.Heartbeat(details=[details] if details else []))
+    def _report(self, details=None, progress=None, log=None, verdict=None):
+        with self._changed:
+            if self._verdict is not None:
+                return  # the activity has returned
+            self._details, self._progress = details or self._details, progress or self._progress
+            self._verdict = verdict
+            if log is not None and len(self._logs) < MAX_LOGS:
+                self._logs.append(log)
+            elif log is not None:
+                self._dropped += 1
+            self._changed.notify_all()
+
+    def _take(self, beat):
+        """Waits for reports, or until the next sign of life is due at the time beat
+        (None: never), and returns the events to send and the verdict, if any."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._logs or self._progress or self._details or self._verdict,
+                                   None if beat is None else max(0, beat - time.monotonic()))
+            events = [pb.ExecuteEvent(log=log) for log in self._logs]
+            if self._dropped:
+                events[0].log.dropped = self._dropped
+            if self._progress:
+                events.append(pb.ExecuteEvent(progress=self._progress))
+            if self._details or (beat is not None and time.monotonic() >= beat and not self._verdict):
+                events.append(pb.ExecuteEvent(heartbeat=pb.Heartbeat(details=[self._details] if self._details else [])))
+            self._details, self._progress, self._logs, self._dropped = None, None, [], 0
+            return events, self._verdict
 
 
 class Plugin:
@@ -286,20 +293,17 @@ class _Process:
                 pass
 
         threading.Thread(target=listen, daemon=True).start()
-        done = futures.Future()
-
-        def work():
-            done.set_result(self.verdict(attempt))
-            attempt._events.put(None)
-
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=lambda: attempt._report(verdict=self.verdict(attempt)), daemon=True).start()
         timeout = start.info.heartbeat_timeout.ToMilliseconds() / 1000
         tick = min(1.0, timeout / 3) if timeout > 0 else None
-        while not done.done() or not attempt._events.empty():
-            event = attempt._next(tick)
-            if not done.done() or event.WhichOneof("event") != "heartbeat":
-                yield event
-        yield done.result()
+        beat = tick and time.monotonic() + tick
+        verdict = None
+        while verdict is None:
+            events, verdict = attempt._take(beat)
+            if any(event.WhichOneof("event") == "heartbeat" for event in events):
+                beat = tick and time.monotonic() + tick
+            yield from events
+        yield verdict
 
     def verdict(self, attempt):
         function, schema = self.plugin.activities[attempt.start.activity]
