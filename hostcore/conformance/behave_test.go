@@ -195,6 +195,16 @@ func (b *bad) Watch(r *pluginv1.WatchRequest, stream grpc.ServerStreamingServer[
 }
 
 func (b *bad) Drain(r *pluginv1.DrainRequest, stream grpc.ServerStreamingServer[pluginv1.DrainProgress]) error {
+	switch b.kind {
+	case "drains-for-ever":
+		for stream.Send(&pluginv1.DrainProgress{}) == nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+		return stream.Context().Err()
+	case "drains-mute":
+		<-stream.Context().Done()
+		return stream.Context().Err()
+	}
 	if err := b.Server.Drain(r, stream); err != nil {
 		return err
 	}

@@ -66,6 +66,8 @@ func drain(ctx context.Context, k *kit) error {
 		return err
 	}
 	defer s.close()
+	ctx, cancel := context.WithTimeout(ctx, 2*k.o.Grace) // its own deadline, and as long again
+	defer cancel()
 	stream, err := s.client.Drain(ctx, &pluginv1.DrainRequest{Deadline: durationpb.New(k.o.Grace)})
 	if err != nil {
 		return fmt.Errorf("call Drain: %w", err)
@@ -75,6 +77,9 @@ func drain(ctx context.Context, k *kit) error {
 		p, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("its deadline was %s and nothing ran, but %s later the drain still went on, after %d reports", k.o.Grace, 2*k.o.Grace, reports)
 		}
 		if err != nil {
 			return fmt.Errorf("after %d reports the drain broke off: %w", reports, err)
@@ -115,11 +120,17 @@ func drainRefuses(ctx context.Context, k *kit) error {
 	case <-time.After(k.o.Timeout):
 		return fmt.Errorf("%s shows no life", c.Activity)
 	}
-	stream, err := s.client.Drain(ctx, &pluginv1.DrainRequest{Deadline: durationpb.New(10 * time.Minute)})
+	draining, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := s.client.Drain(draining, &pluginv1.DrainRequest{Deadline: durationpb.New(10 * time.Minute)})
 	if err != nil {
 		return fmt.Errorf("call Drain: %w", err)
 	}
+	silence := time.AfterFunc(k.o.Timeout, cancel)
 	p, err := stream.Recv()
+	if !silence.Stop() {
+		return fmt.Errorf("the drain had reported nothing after %s: it has to say at once how many attempts run", k.o.Timeout)
+	}
 	if err != nil {
 		return fmt.Errorf("the drain broke off: %w", err)
 	}

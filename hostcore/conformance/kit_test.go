@@ -147,6 +147,8 @@ func TestEveryRuleIsBrokenByAPluginAndFound(t *testing.T) {
 		"stays":            "drain",
 		"exits-1":          "sigterm",
 		"drains-nothing":   "drain-refuses",
+		"drains-for-ever":  "drain",
+		"drains-mute":      "drain-refuses",
 		"ignores-term":     "sigterm",
 		"orphan":           "host-gone",
 		"leaves-child":     "nothing-left",
