@@ -51,6 +51,8 @@ func ParseCases(data []byte) ([]Case, error) {
 			return nil, fmt.Errorf("case %d (%s) has both input and args: input is the only argument, args are several", i+1, c.Activity)
 		case c.Expect != nil && c.Fails != "":
 			return nil, fmt.Errorf("case %d (%s) has both expect and fails: it can do one of them", i+1, c.Activity)
+		case c.Cancel && (c.Expect != nil || c.Fails != ""):
+			return nil, fmt.Errorf("case %d (%s) is cancelled and has expect or fails as well, which nothing would check: make it two cases", i+1, c.Activity)
 		}
 	}
 	return cases, nil

@@ -73,6 +73,8 @@ func TestCasesFilesAreReadStrictly(t *testing.T) {
 		"a misspelt key":       {"- activity: a\n  inptu: 1", "inptu"},
 		"no activity":          {"- input: 1", "case 1 names no activity"},
 		"two inputs":           {"- {activity: a, input: 1, args: [1]}", "both input and args"},
+		"two ends":             {"- {activity: a, cancel: true, expect: 1}", "is cancelled"},
+		"two ways to fail":     {"- {activity: a, cancel: true, fails: X}", "is cancelled"},
 		"two outcomes":         {"- {activity: a, expect: 1, fails: X}", "both expect and fails"},
 		"a mapping, no list":   {"activity: a", "want a list"},
 		"not YAML at all: tab": {"\t- a", "want a list"},
