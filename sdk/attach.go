@@ -38,7 +38,7 @@ func attach(s *Server, args []string, stdout, stderr io.Writer) int {
 	}
 	g := grpc.NewServer(Options()...)
 	s.Register(g)
-	end := &lifetime{s: s}
+	end := &lifetime{}
 	end.set(g)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
@@ -56,7 +56,7 @@ func attach(s *Server, args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stdout, "%s %s serves at %s. In orch.toml, before the host starts:\n\n[dev.%s]\nattach = %q\n",
 		m.GetName(), m.GetVersion(), address, m.GetGroup(), address)
 	err = g.Serve(l)
-	end.close()
+	s.Close()
 	if err != nil {
 		fmt.Fprintf(stderr, "plugin %s stopped serving at %s: %v\n", m.GetName(), address, err)
 		return 1

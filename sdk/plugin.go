@@ -30,7 +30,8 @@ type Plugin struct {
 	// every second until it returns nil; until then no attempt is sent.
 	Ready func(context.Context) error
 	// Close, when set, runs once after the last attempt has ended and before
-	// the process exits. It has ten seconds.
+	// the process exits. It has ten seconds. Attempts that were cut and have
+	// not returned two seconds later are not waited for.
 	Close func(context.Context) error
 }
 

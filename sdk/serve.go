@@ -21,6 +21,9 @@ import (
 
 const (
 	closeTimeout = 10 * time.Second
+	// cutTimeout is how long attempts that were cut may take to return before
+	// Plugin.Close takes away what they use. They have had their grace.
+	cutTimeout = 2 * time.Second
 	// lastWords is how long answers that are on their way may take when nothing
 	// runs any more. The host's own streams (health, output) never end by
 	// themselves, so a graceful stop would wait for ever.
@@ -84,7 +87,7 @@ func serve(s *Server, stderr io.Writer) int {
 	if f := inheritedFile(pluginv1.EnvHandshakeFD, "handshake"); f != nil {
 		os.Stdout = f // go-plugin prints the handshake line there, and prints of the plugin's own stay out of it
 	}
-	server := &lifetime{s: s}
+	server := &lifetime{}
 	if f := inheritedFile(pluginv1.EnvLivenessFD, "liveness"); f != nil {
 		go func() {
 			_, _ = io.Copy(io.Discard, f) // returns when the host's end is closed
@@ -119,16 +122,14 @@ func serve(s *Server, stderr io.Writer) int {
 			return g
 		},
 	})
-	server.close()
+	s.Close()
 	return 0
 }
 
 // lifetime ends the gRPC server once, whoever asks first.
 type lifetime struct {
-	s      *Server
-	mu     sync.Mutex
-	g      *grpc.Server
-	closed sync.Once
+	mu sync.Mutex
+	g  *grpc.Server
 }
 
 func (l *lifetime) set(g *grpc.Server) {
@@ -153,22 +154,6 @@ func (l *lifetime) stop(grace time.Duration) {
 		return
 	}
 	g.Stop()
-}
-
-func (l *lifetime) close() {
-	l.closed.Do(func() {
-		if l.s.readiness != nil {
-			l.s.readiness()
-		}
-		if l.s.plugin.Close == nil {
-			return
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		if err := l.s.plugin.Close(ctx); err != nil {
-			slog.Error("closing the plugin failed", "error", err)
-		}
-	})
 }
 
 // inheritedFile opens a descriptor that the host named in the environment and

@@ -29,15 +29,16 @@ type Server struct {
 
 	trim        sync.Once  // gives back what starting up took, a few MB in each process
 	configuring sync.Mutex // one Configure at a time
-	readiness   context.CancelFunc
+	closed      sync.Once
 
-	mu       sync.Mutex
-	stateDir string
-	running  map[string]int // attempts by activity
-	inFlight int
-	draining bool
-	idle     chan struct{} // closed when draining and inFlight is 0
-	drained  chan struct{} // closed when the process may exit
+	mu        sync.Mutex
+	readiness context.CancelFunc // ends asking Plugin.Ready
+	stateDir  string
+	running   map[string]int // attempts by activity
+	inFlight  int
+	draining  bool
+	idle      chan struct{} // closed when draining and inFlight is 0
+	drained   chan struct{} // closed when the process may exit
 }
 
 // NewServer checks the plugin's description and prepares to serve it.
@@ -114,16 +115,17 @@ func (s *Server) Configure(ctx context.Context, req *pluginv1.ConfigureRequest) 
 
 // awaitReady asks Plugin.Ready until it says yes; s.configuring is held.
 func (s *Server) awaitReady() {
-	if s.readiness != nil {
-		s.readiness()
-		s.readiness = nil
-	}
 	if s.plugin.Ready == nil {
 		s.health.set(pluginv1.Status_READY, "")
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	s.mu.Lock()
+	if s.readiness != nil {
+		s.readiness()
+	}
 	s.readiness = cancel
+	s.mu.Unlock()
 	s.health.set(pluginv1.Status_STARTING, "")
 	go func() {
 		for ctx.Err() == nil {
@@ -268,6 +270,32 @@ func (s *Server) finish() {
 	default:
 		close(s.drained)
 	}
+}
+
+// Close ends what serving has begun, once the gRPC server has stopped: nobody
+// asks Plugin.Ready any more, attempts that were cut return, Plugin.Close runs.
+func (s *Server) Close() {
+	s.closed.Do(func() {
+		s.startDraining()
+		s.mu.Lock()
+		if s.readiness != nil {
+			s.readiness()
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.idle:
+		case <-time.After(cutTimeout):
+			slog.Warn("the plugin is closed while attempts still run, which do not heed their context", "attempts", s.load())
+		}
+		if s.plugin.Close == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if err := s.plugin.Close(ctx); err != nil {
+			slog.Error("closing the plugin failed", "error", err)
+		}
+	})
 }
 
 // Watch implements the wire contract.
