@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -45,8 +46,14 @@ func Config(table any) Option { return func(o *options) { o.config = table } }
 // test's own.
 func StateDir(dir string) Option { return func(o *options) { o.stateDir = dir } }
 
-// Start serves p until the test ends and configures it. A description or a
-// configuration that is refused fails the test.
+// readyTimeout is how long a plugin may take to get ready. Its Ready function
+// is asked once a second.
+const readyTimeout = time.Minute
+
+// Start serves p until the test ends, configures it and waits until it is
+// ready, as a host does before it sends attempts. A description or a
+// configuration that is refused, or a minute without getting ready, fails the
+// test.
 func Start(t testing.TB, p sdk.Plugin, opts ...Option) *Harness {
 	t.Helper()
 	o := options{config: map[string]any{}, stateDir: t.TempDir()}
@@ -57,6 +64,7 @@ func Start(t testing.TB, p sdk.Plugin, opts ...Option) *Harness {
 	if problems := h.Configure(o.config, o.stateDir); len(problems) > 0 {
 		t.Fatalf("plugin %s refused its configuration: %v", p.Name, problems)
 	}
+	h.awaitReady(p.Name)
 	return h
 }
 
@@ -88,11 +96,26 @@ func serve(t testing.TB, p sdk.Plugin) *Harness {
 		_ = conn.Close() // nothing is in flight any more
 		g.Stop()
 		<-served
-		if p.Close != nil {
-			_ = p.Close(context.Background())
-		}
+		s.Close()
 	})
 	return &Harness{t: t, Client: pluginv1.NewPluginClient(conn), ctx: ctx}
+}
+
+func (h *Harness) awaitReady(name string) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.ctx, readyTimeout)
+	defer cancel()
+	var last *pluginv1.Status
+	stream, err := h.Client.Watch(ctx, &pluginv1.WatchRequest{})
+	for err == nil && last.GetHealth() != pluginv1.Status_READY {
+		var now *pluginv1.Status
+		if now, err = stream.Recv(); err == nil {
+			last = now
+		}
+	}
+	if err != nil {
+		h.t.Fatalf("plugin %s was configured, but did not get ready within %s; it says %s %s: %v", name, readyTimeout, last.GetHealth(), last.GetMessage(), err)
+	}
 }
 
 // Configure hands over a configuration table and returns the keys it was
