@@ -46,7 +46,8 @@ type Options struct {
 	// Percent of the traces that begin here are kept, 0 to 100. A trace that
 	// began elsewhere is kept when it is kept there.
 	Percent int
-	// Logger is told when the receiver goes away and when it is back.
+	// Logger is told when the receiver goes away and when it is back. Nil:
+	// slog.Default, as it is then.
 	Logger *slog.Logger
 }
 
@@ -116,7 +117,7 @@ func Plugin(p sdk.Plugin) sdk.Plugin {
 	if endpoint == "" {
 		return p
 	}
-	t, err := Start(Options{Endpoint: endpoint, Service: "orch-plugin-" + p.Name, Version: p.Version, Percent: 100, Logger: slog.Default()})
+	t, err := Start(Options{Endpoint: endpoint, Service: "orch-plugin-" + p.Name, Version: p.Version, Percent: 100})
 	if err != nil {
 		slog.Error("there will be no traces", "error", err)
 		return p

@@ -1,7 +1,9 @@
 package tracing
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -92,5 +94,27 @@ func TestAnAttemptAndItsCallsJoinTheTraceOfTheHost(t *testing.T) {
 	}
 	if h := <-called; h.Get("Traceparent") != "" {
 		t.Error("a server that is not ours was told of the trace")
+	}
+}
+
+func TestAReceiverThatIsAwayIsToldOfByTheLoggerOfTheProcess(t *testing.T) {
+	t.Setenv(EnvEndpoint, "http://127.0.0.1:1")
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	defer otel.SetTracerProvider(noop.NewTracerProvider())
+	p := Plugin(sdk.Plugin{Name: "x", Version: "1.0.0"})
+	var log bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewJSONHandler(&log, nil))) // as sdk.Serve does, which comes later
+	_, span := otel.Tracer("x").Start(t.Context(), "work")
+	span.End()
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var record struct {
+		Level, Msg string
+		Endpoint   string `json:"otlp_endpoint"`
+	}
+	if err := json.Unmarshal(log.Bytes(), &record); err != nil || record.Level != "WARN" || record.Endpoint != "http://127.0.0.1:1" {
+		t.Errorf("want one warning with the receiver's address, got %q (%v)", log.String(), err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 type Watch struct {
 	What     string // what is sent, in plural
 	Endpoint string
-	Logger   *slog.Logger
+	Logger   *slog.Logger // nil: slog.Default at the time
 
 	mu   sync.Mutex
 	away bool
@@ -20,11 +20,15 @@ type Watch struct {
 func (w *Watch) Note(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	logger := w.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
 	switch {
 	case err != nil && !w.away:
-		w.Logger.Warn(w.What+" cannot be pushed; it goes on trying", "otlp_endpoint", w.Endpoint, "error", err)
+		logger.Warn(w.What+" cannot be pushed; it goes on trying", "otlp_endpoint", w.Endpoint, "error", err)
 	case err == nil && w.away:
-		w.Logger.Info(w.What+" are pushed again", "otlp_endpoint", w.Endpoint)
+		logger.Info(w.What+" are pushed again", "otlp_endpoint", w.Endpoint)
 	}
 	w.away = err != nil
 }
