@@ -129,14 +129,18 @@ func (b *bare) pump(from *os.File, to io.Writer) {
 }
 
 // stop ends what is left and waits for it.
-func (b *bare) stop() {
+func (b *bare) stop() { b.stopAndRead(500 * time.Millisecond) }
+
+// stopAndRead is stop that reads the output to its end, or for limit when a
+// process elsewhere holds it open.
+func (b *bare) stopAndRead(limit time.Duration) {
 	if b.conn != nil {
 		_ = b.conn.Close() // the process goes anyway
 	}
 	_ = syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL) // an error says that nobody is left
 	<-b.exited
 	for _, f := range b.pipes {
-		_ = f.SetReadDeadline(time.Now().Add(500 * time.Millisecond)) // a process elsewhere may hold it open
+		_ = f.SetReadDeadline(time.Now().Add(limit)) // of a pipe that was read to the end nobody reads any more
 	}
 	b.pumps.Wait()
 	for _, f := range b.pipes {

@@ -204,7 +204,7 @@ func nothingLeft(ctx context.Context, k *kit) error {
 		return skip("it did not end on SIGTERM, which is another case")
 	}
 	var left []string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(k.o.Grace); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if left, err = b.leftovers(); err != nil || len(left) == 0 {
 			return err
 		}
@@ -225,7 +225,7 @@ func (k *kit) exercise(ctx context.Context, client pluginv1.PluginClient) error 
 	if settings == nil {
 		settings = json.RawMessage("{}")
 	}
-	s := &session{client: client, state: k.dir}
+	s := &session{client: client, state: k.dir, limit: k.o.Timeout}
 	if problems, err := s.configure(ctx, settings); err != nil || len(problems) > 0 {
 		return nil // another case says so; a plugin without a configuration can still be ended
 	}

@@ -30,7 +30,9 @@ type Options struct {
 	// Grace is how long the plugin may take to react: to a cancellation, to
 	// SIGTERM, to the end of the host. Default 10 s, as the host's.
 	Grace time.Duration
-	// Timeout bounds the start of a process and one attempt. Default 30 s.
+	// Timeout bounds the start of a process, one call and one attempt. Default
+	// 30 s. No other limit decides about a plugin: where everything is slower,
+	// as under a race detector, longer ones of these two make up for it.
 	Timeout time.Duration
 	// TempDir is where the run's folder is made; default os.TempDir. Sockets lie
 	// in it, so its path has to be short.

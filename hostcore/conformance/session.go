@@ -24,6 +24,8 @@ type session struct {
 	client pluginv1.PluginClient
 	out    *transcript
 	state  string
+	limit  time.Duration // of a call
+	grace  time.Duration // for an end that has begun
 }
 
 // open starts the plugin as the host does.
@@ -40,7 +42,7 @@ func (k *kit) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{p: p, client: pluginv1.NewPluginClient(p.Conn()), out: out, state: state}, nil
+	return &session{p: p, client: pluginv1.NewPluginClient(p.Conn()), out: out, state: state, limit: k.o.Timeout, grace: k.o.Grace}, nil
 }
 
 // environment is what a plugin sees of the developer's.
@@ -49,12 +51,12 @@ func environment() []string { return catalog.Environment(nil, os.Environ()) }
 func (s *session) close() { _ = s.p.Stop(context.Background(), 2*time.Second) } // how it ended is another case's business
 
 // exit says how the process ended; nil while it runs. After an error that looks
-// like a broken connection it waits a moment for the end.
+// like a broken connection it waits for the end.
 func (s *session) exit(err error) error {
 	if status.Code(rootOf(err)) == codes.Unavailable {
 		select {
 		case <-s.p.Done():
-		case <-time.After(2 * time.Second):
+		case <-time.After(s.grace):
 		}
 	}
 	return s.p.Err()
@@ -70,14 +72,14 @@ func rootOf(err error) error {
 }
 
 func (s *session) describe(ctx context.Context) (*pluginv1.Manifest, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	return s.client.Describe(ctx, &pluginv1.DescribeRequest{})
 }
 
 // configure returns the problems as "path: message".
 func (s *session) configure(ctx context.Context, table []byte) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	resp, err := s.client.Configure(ctx, &pluginv1.ConfigureRequest{Config: table, LogLevel: "debug", StateDir: s.state})
 	if err != nil {

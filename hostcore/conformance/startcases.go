@@ -41,7 +41,7 @@ func (k *kit) explains(args ...string) error {
 	if !b.ends(k.o.Timeout) {
 		return fmt.Errorf("it still ran after %s: without %s in its environment it has to exit", k.o.Timeout, pluginv1.MagicCookieKey)
 	}
-	b.stop() // its output is complete then
+	b.stopAndRead(k.o.Grace) // its output is complete then
 	said := strings.TrimSpace(b.out.String())
 	lower := strings.ToLower(said)
 	switch {
