@@ -98,5 +98,26 @@ class Reports(unittest.TestCase):
         self.assertEqual(sum(e.log.dropped for e in events), 1000 - orch_plugin.MAX_LOGS)
 
 
+class Inputs(unittest.TestCase):
+    def tried(self, schema, *arguments):
+        plugin = orch_plugin.Plugin("trial", "1.0.0")
+        plugin.activity("try", schema, {})(lambda attempt, value: value)
+        start = pb.Start(activity="try", input=[orch_plugin.payload(a) for a in arguments])
+        return orch_plugin._Process(plugin).verdict(orch_plugin.Attempt(start))
+
+    def test_arguments_that_nobody_would_see_are_refused(self):
+        failure = self.tried({"type": "object"}, {}, "second").failure
+        self.assertEqual((failure.type, failure.non_retryable), ("InvalidInput", True))
+        self.assertIn("got 2 arguments, want one", failure.message)
+
+    def test_an_input_of_the_wrong_type_is_called_the_input(self):
+        self.assertIn("the input is \"Ada\", want object", self.tried({"type": "object"}, "Ada").failure.message)
+
+    def test_a_field_may_have_one_of_several_types(self):
+        schema = {"type": "object", "properties": {"name": {"type": ["string", "null"]}}}
+        self.assertEqual(self.tried(schema, {"name": None}).WhichOneof("event"), "result")
+        self.assertIn("input field 'name' is 7, want string or null", self.tried(schema, {"name": 7}).failure.message)
+
+
 if __name__ == "__main__":
     unittest.main()

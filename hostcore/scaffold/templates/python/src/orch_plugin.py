@@ -195,15 +195,17 @@ def value_of(p):
     return json.loads(p.data)
 
 
-TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool,
+         "null": type(None)}
 
 
 def problem(schema, value, path=""):
     """What is wrong with a value, as (path, message), or None. It knows type,
     required, properties, items, enum, and additionalProperties: false."""
-    kind = schema.get("type")
-    if kind and (not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):
-        return path, "is %s, want %s" % (json.dumps(value)[:80], kind)
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(isinstance(value, TYPES[k]) and (k == "boolean" or not isinstance(value, bool)) for k in kinds):
+        return path, "is %s, want %s" % (json.dumps(value)[:80], " or ".join(kinds))
     if "enum" in schema and value not in schema["enum"]:
         return path, "is %s, want one of %s" % (json.dumps(value)[:80], json.dumps(schema["enum"]))
     if isinstance(value, dict):
@@ -308,10 +310,14 @@ class _Process:
     def verdict(self, attempt):
         function, schema = self.plugin.activities[attempt.start.activity]
         try:
+            if len(attempt.start.input) > 1:
+                raise Failure("InvalidInput", "activity %s: got %d arguments, want one" % (
+                    attempt.start.activity, len(attempt.start.input)), True)
             value = value_of(attempt.start.input[0]) if attempt.start.input else {}
             found = problem(schema, value)
             if found:
-                return failed("InvalidInput", "activity %s: input field %r %s" % (attempt.start.activity, *found), True)
+                where = "input field %r" % found[0] if found[0] else "the input"
+                raise Failure("InvalidInput", "activity %s: %s %s" % (attempt.start.activity, where, found[1]), True)
             result = function(attempt, value)
         except Cancelled:
             return failed("Canceled", "the attempt was cancelled", canceled=True)
