@@ -82,9 +82,13 @@ func (s *Server) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1
 func (s *Server) Configure(ctx context.Context, req *pluginv1.ConfigureRequest) (_ *pluginv1.ConfigureResponse, err error) {
 	s.configuring.Lock()
 	defer s.configuring.Unlock()
+	level, accepted := s.level.Level(), false
 	defer func() {
 		if v := recover(); v != nil {
 			err = status.Errorf(codes.Internal, "the configuration function panicked: %v", v)
+		}
+		if !accepted {
+			s.level.Set(level)
 		}
 	}()
 	if req.GetLogLevel() != "" {
@@ -108,6 +112,7 @@ func (s *Server) Configure(ctx context.Context, req *pluginv1.ConfigureRequest) 
 	s.mu.Lock()
 	s.stateDir = req.GetStateDir()
 	s.mu.Unlock()
+	accepted = true
 	s.awaitReady()
 	s.trim.Do(func() { go debug.FreeOSMemory() })
 	return &pluginv1.ConfigureResponse{}, nil

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -72,5 +73,32 @@ func TestClosingWaitsForAttemptsThatAreCutAtTheDeadline(t *testing.T) {
 	<-served
 	if !closedAfter.Load() {
 		t.Error("the plugin was closed under an attempt that was cleaning up")
+	}
+}
+
+func TestARefusedConfigurationChangesNotEvenTheLogLevel(t *testing.T) {
+	s, err := NewServer(Plugin{Name: "x", Version: "1.0.0",
+		Activities: []ActivityDef{Activity("a", "", func(context.Context, struct{}) (string, error) { return "", nil })},
+		Config: Config(func(_ context.Context, c struct {
+			Bad bool `json:"bad,omitempty"`
+		}) error {
+			if c.Bad {
+				return ConfigProblem("bad", "is not good")
+			}
+			return nil
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		config, level string
+		want          slog.Level
+	}{{`{}`, "debug", slog.LevelDebug}, {`{"bad": true}`, "error", slog.LevelDebug}, {`{}`, "warn", slog.LevelWarn}} {
+		if _, err := s.Configure(t.Context(), &pluginv1.ConfigureRequest{Config: []byte(step.config), LogLevel: step.level}); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.level.Level(); got != step.want {
+			t.Errorf("after %s with level %s: got %v, want %v", step.config, step.level, got, step.want)
+		}
 	}
 }
