@@ -93,7 +93,9 @@ func failureOf(ctx context.Context, err error) *pluginv1.Failure {
 		f.NextRetryDelay = durationpb.New(e.RetryAfter)
 	}
 	if e.Details != nil {
-		if data, jsonErr := json.Marshal(e.Details); jsonErr == nil && len(data) <= maxPayloadBytes {
+		if data, jsonErr := json.Marshal(e.Details); jsonErr != nil || len(data) > maxPayloadBytes {
+			Logger(ctx).Warn("the failure's details were left out", "type", f.Type, "bytes", len(data), "error", jsonErr)
+		} else {
 			f.Details = []*pluginv1.Payload{{Metadata: map[string][]byte{encodingKey: []byte(encodingJSON)}, Data: data}}
 		}
 	}

@@ -57,3 +57,13 @@ func TestAConfigurationIsRefusedInWordsThatAreText(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestDetailsThatCannotBeWrittenAreMissedAloud(t *testing.T) {
+	h := sdktest.Start(t, plugin(sdk.Activity("fail", "", func(context.Context, struct{}) (string, error) {
+		return "", &sdk.Error{Type: "Taken", Message: "taken", Details: map[string]any{"by": make(chan int)}}
+	})))
+	o := h.Execute(sdktest.Call{Activity: "fail"})
+	if o.Failure.GetType() != "Taken" || len(o.Logs) != 1 || !strings.Contains(o.Logs[0].GetMessage(), "details were left out") {
+		t.Errorf("got %v, logs %v", o.Failure, o.Logs)
+	}
+}
