@@ -119,5 +119,31 @@ class Inputs(unittest.TestCase):
         self.assertIn("input field 'name' is 7, want string or null", self.tried(schema, {"name": 7}).failure.message)
 
 
+class Ends(unittest.TestCase):
+    def test_the_plugin_is_closed_when_cut_attempts_have_returned(self):
+        order, begun, cuts = [], threading.Event(), []
+
+        def work(attempt, value):
+            begun.set()
+            try:
+                attempt.sleep(60)
+            finally:
+                time.sleep(0.1)  # as long as cleaning up takes
+                order.append("returned")
+
+        plugin = orch_plugin.Plugin("trial", "1.0.0", close=lambda: order.append("closed"))
+        plugin.activity("try", {}, {})(work)
+        process = orch_plugin._Process(plugin)
+        context = Context()
+        context.add_callback = lambda callback: cuts.append(callback) or True
+        call = process.attempt(pb.Start(activity="try"), iter([]), context)
+        threading.Thread(target=lambda: list(call), daemon=True).start()
+        self.assertTrue(begun.wait(10))
+        for cut in cuts:  # as gRPC does when the server stops
+            cut()
+        process.close()
+        self.assertEqual(order, ["returned", "closed"])
+
+
 if __name__ == "__main__":
     unittest.main()

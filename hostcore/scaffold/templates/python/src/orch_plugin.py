@@ -241,6 +241,7 @@ class _Process:
         self.lock = threading.Condition()
         self.health = pb.Status.STARTING
         self.in_flight = 0
+        self.working = 0  # activities that have not returned, also of streams that were cut
         self.draining = False
         self.finished = threading.Event()
 
@@ -295,7 +296,16 @@ class _Process:
                 pass
 
         threading.Thread(target=listen, daemon=True).start()
-        threading.Thread(target=lambda: attempt._report(verdict=self.verdict(attempt)), daemon=True).start()
+
+        def work():
+            attempt._report(verdict=self.verdict(attempt))
+            with self.lock:
+                self.working -= 1
+                self.lock.notify_all()
+
+        with self.lock:
+            self.working += 1
+        threading.Thread(target=work, daemon=True).start()
         timeout = start.info.heartbeat_timeout.ToMilliseconds() / 1000
         tick = min(1.0, timeout / 3) if timeout > 0 else None
         beat = tick and time.monotonic() + tick
@@ -386,6 +396,14 @@ class _Process:
             self.lock.wait_for(lambda: self.in_flight == 0, 30)
         self.finished.set()
 
+    def close(self):
+        """Closes the plugin when attempts that were cut have returned: they have
+        had their grace, so those that take longer than 2 s are not waited for."""
+        with self.lock:
+            self.lock.wait_for(lambda: self.working == 0, 2)
+        if self.plugin.close:
+            self.plugin.close()
+
     def handlers(self):
         def call(make, function, request):
             return make(function, request_deserializer=request.FromString,
@@ -432,8 +450,7 @@ class _Process:
         while not self.finished.wait(3600):
             pass
         server.stop(0.1).wait()
-        if self.plugin.close:
-            self.plugin.close()
+        self.close()
         sys.stdout.flush()
         os._exit(0)  # threads of cut attempts must not hold the process up
 
