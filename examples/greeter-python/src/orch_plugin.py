@@ -390,6 +390,24 @@ class _Process:
             pass
         os._exit(0)  # whatever still runs: there is nobody to answer
 
+    def end_on_signal(self):
+        """Terminates on SIGTERM and SIGINT. Python runs handlers in the main thread
+        only, which sleeps on when the kernel hands the signal to a thread of gRPC;
+        so a thread of its own waits for the byte that any of them writes."""
+        ends = (signal.SIGTERM, signal.SIGINT)
+        woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake)
+        for number in ends:
+            signal.signal(number, lambda *_: None)
+
+        def wait():
+            while os.read(woken, 1)[0] not in ends:
+                pass
+            self.terminate()
+
+        threading.Thread(target=wait, daemon=True).start()
+
     def terminate(self):
         self.start_draining()
         with self.lock:
@@ -440,8 +458,7 @@ class _Process:
         os.umask(0o077)  # whoever may connect to the socket may run activities
         server.add_insecure_port(address)
         server.start()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: threading.Thread(target=self.terminate, daemon=True).start())
+        self.end_on_signal()
         if self.address:
             print("%s %s serves at %s. In orch.toml, before the host starts:\n\n[dev.%s]\nattach = %s" % (
                 self.plugin.name, self.plugin.version, address, self.plugin.group, json.dumps(address)), flush=True)

@@ -1,3 +1,4 @@
+import signal
 import sys
 import threading
 import time
@@ -143,6 +144,17 @@ class Ends(unittest.TestCase):
             cut()
         process.close()
         self.assertEqual(order, ["returned", "closed"])
+
+    def test_a_signal_ends_it_whichever_thread_the_kernel_hands_it_to(self):
+        self.addCleanup(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        self.addCleanup(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        self.addCleanup(signal.set_wakeup_fd, -1)
+        process = orch_plugin._Process(orch_plugin.Plugin("trial", "1.0.0"))
+        process.end_on_signal()
+        other = threading.Thread(target=time.sleep, args=(10,), daemon=True)
+        other.start()
+        threading.Timer(0.2, signal.pthread_kill, (other.ident, signal.SIGTERM)).start()
+        self.assertTrue(process.finished.wait(5), "the main thread was not woken")
 
 
 if __name__ == "__main__":
