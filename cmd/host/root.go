@@ -32,7 +32,7 @@ func newRoot() *cobra.Command {
 activities are done by plugins, separate programs in the plugin folder.
 
 Without a command it runs the host in the foreground.`,
-		Args:          cobra.NoArgs,
+		Args:          args(cobra.NoArgs),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE:          func(c *cobra.Command, _ []string) error { return a.runHost(c.Context(), "", runOptions{}) },
