@@ -30,6 +30,9 @@ func (p *params) read() (map[string]any, error) {
 		if err := json.Unmarshal(data, &all); err != nil {
 			return nil, &usageError{fmt.Errorf("--params %s does not hold a JSON object: %w", p.file, err)}
 		}
+		if all == nil {
+			return nil, &usageError{fmt.Errorf("--params %s does not hold a JSON object: found null", p.file)}
+		}
 	}
 	for _, pair := range p.pairs {
 		key, text, ok := strings.Cut(pair, "=")
