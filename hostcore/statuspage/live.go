@@ -119,28 +119,26 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request, s *session) {
 	beat := time.NewTicker(15 * time.Second)
 	defer beat.Stop()
 	for {
-		var err error
-		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout)) // without it a reader is only slower to be found gone
+		var text bytes.Buffer
 		select {
 		case <-l.ctx.Done():
 			return
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
-			_, err = fmt.Fprint(w, ": still here\n\n")
+			text.WriteString(": still here\n\n")
 		case next := <-c:
-			text := next.read
+			state := next.read
 			if s != nil {
-				text = s.fill(next.write)
+				state = s.fill(next.write)
 			}
-			for line := range bytes.Lines(text) {
-				if _, err = fmt.Fprintf(w, "data: %s\n", bytes.TrimRight(line, "\r\n")); err != nil {
-					return
-				}
+			for line := range bytes.Lines(state) {
+				fmt.Fprintf(&text, "data: %s\n", bytes.TrimRight(line, "\r\n"))
 			}
-			_, err = fmt.Fprint(w, "\n")
+			text.WriteByte('\n')
 		}
-		if err != nil || out.Flush() != nil {
+		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout)) // without it a reader is only slower to be found gone
+		if _, err := w.Write(text.Bytes()); err != nil || out.Flush() != nil {
 			return
 		}
 	}
