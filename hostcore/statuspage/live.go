@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -106,6 +107,10 @@ func (l *live) poll() {
 	}
 }
 
+// lineEnds makes LF of what an event stream takes for the end of a line besides: a
+// bare CR in a text would cut the rest of its line off.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // serve is the stream of events of one reader; with buttons for one with a session.
 func (l *live) serve(w http.ResponseWriter, r *http.Request, s *session) {
 	c := l.join()
@@ -132,8 +137,8 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request, s *session) {
 			if s != nil {
 				state = s.fill(next.write)
 			}
-			for line := range bytes.Lines(state) {
-				fmt.Fprintf(&text, "data: %s\n", bytes.TrimRight(line, "\r\n"))
+			for line := range strings.Lines(lineEnds.Replace(string(state))) {
+				fmt.Fprintf(&text, "data: %s\n", strings.TrimSuffix(line, "\n"))
 			}
 			text.WriteByte('\n')
 		}

@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"bufio"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -10,7 +11,63 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/orch-host/orch/hostcore/executor"
 )
+
+// returning is a host whose service failed with a text that has carriage
+// returns in it, as the progress of tools has.
+type returning struct{ fakeHost }
+
+func (*returning) Services(context.Context) ([]*executor.Status, error) {
+	return []*executor.Status{{Service: "chat", State: "failed", Error: "pulling 1%\rpulling 2%\r\ndenied"}}, nil
+}
+
+// message reads one message of a stream of events as a browser does: CR, LF and
+// CRLF each end a line, and an empty line ends the message.
+func message(t *testing.T, r *bufio.Reader) string {
+	t.Helper()
+	var data []string
+	var line []byte
+	for {
+		b, err := r.ReadByte()
+		if err != nil {
+			t.Fatalf("the stream ended within a message: %v", err)
+		}
+		if b != '\r' && b != '\n' {
+			line = append(line, b)
+			continue
+		}
+		if b == '\r' {
+			if next, err := r.Peek(1); err == nil && next[0] == '\n' {
+				_, _ = r.ReadByte()
+			}
+		}
+		if len(line) == 0 && len(data) > 0 {
+			return strings.Join(data, "\n")
+		}
+		if text, ok := strings.CutPrefix(string(line), "data: "); ok {
+			data = append(data, text)
+		}
+		line = line[:0]
+	}
+}
+
+func TestCarriageReturnsDoNotCutTheLivePage(t *testing.T) {
+	p := New(&returning{}, Options{})
+	s := serving(t, p)
+	resp, err := s.Get(s.url + "/status/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text := message(t, bufio.NewReader(resp.Body))
+	for _, want := range []string{"pulling 1%", "pulling 2%", "denied</pre>", "</article>"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the message lacks %q:\n%s", want, text)
+		}
+	}
+}
 
 // slowWriter is a connection whose writes fail when their deadline is over.
 type slowWriter struct {

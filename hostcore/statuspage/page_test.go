@@ -82,7 +82,14 @@ func newSite(t *testing.T, o Options) *site {
 	t.Helper()
 	h := &fakeHost{state: "running"}
 	o.Name, o.Version, o.Links = "blade7", "1.2.3", []Link{{"Grafana", "http://localhost:3000"}}
-	p := New(h, o)
+	s := serving(t, New(h, o))
+	s.host = h
+	return s
+}
+
+// serving is the site of a page.
+func serving(t *testing.T, p *Page) *site {
+	t.Helper()
 	srv := httptest.NewServer(p)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -90,7 +97,7 @@ func newSite(t *testing.T, o Options) *site {
 	}
 	c := &http.Client{Jar: jar, Transport: &http.Transport{DisableKeepAlives: true}}
 	t.Cleanup(func() { p.Close(); srv.Close() })
-	return &site{t, h, p, srv.URL, c}
+	return &site{t, nil, p, srv.URL, c}
 }
 
 func (s *site) do(method, path, form string, header http.Header) (int, string) {
