@@ -111,8 +111,10 @@ func (l *live) poll() {
 // bare CR in a text would cut the rest of its line off.
 var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-// serve is the stream of events of one reader; with buttons for one with a session.
-func (l *live) serve(w http.ResponseWriter, r *http.Request, s *session) {
+// serve is the stream of events of one reader; with buttons for one with a
+// session. It ends with the session that it began with.
+func (l *live) serve(w http.ResponseWriter, r *http.Request, all *sessions) {
+	s := all.of(r)
 	c := l.join()
 	if c == nil {
 		http.Error(w, "too many readers", http.StatusServiceUnavailable)
@@ -133,6 +135,9 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request, s *session) {
 		case <-beat.C:
 			text.WriteString(": still here\n\n")
 		case next := <-c:
+			if all.of(r) != s {
+				return // the browser asks again, as whoever it is now
+			}
 			state := next.read
 			if s != nil {
 				state = s.fill(next.write)

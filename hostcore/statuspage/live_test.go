@@ -3,8 +3,10 @@ package statuspage
 import (
 	"bufio"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -69,6 +71,36 @@ func TestCarriageReturnsDoNotCutTheLivePage(t *testing.T) {
 	}
 }
 
+func TestALogOutEndsTheLiveStreamOfItsSession(t *testing.T) {
+	s := newSite(t, Options{Token: "canary-token", Private: true})
+	_, text := s.do("POST", "/status/login", url.Values{"token": {"canary-token"}}.Encode(), nil)
+	_, csrf, _ := strings.Cut(text, `name="csrf" value="`)
+	csrf, _, _ = strings.Cut(csrf, `"`)
+	resp, err := s.Get(s.url + "/status/live")
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(resp, err)
+	}
+	defer resp.Body.Close()
+	in := bufio.NewReader(resp.Body)
+	message(t, in)
+	s.do("POST", "/status/logout", url.Values{"csrf": {csrf}}.Encode(), nil)
+	ended := make(chan string, 1)
+	go func() {
+		rest, _ := io.ReadAll(in)
+		ended <- string(rest)
+	}()
+	s.host.set("failed")
+	s.page.live.now()
+	select {
+	case rest := <-ended:
+		if strings.Contains(rest, "chat") {
+			t.Errorf("after the log-out it was still told: %s", rest)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the stream goes on after the log-out")
+	}
+}
+
 // slowWriter is a connection whose writes fail when their deadline is over.
 type slowWriter struct {
 	http.ResponseWriter
@@ -102,7 +134,7 @@ func TestAStreamLivesOnWhileNothingChanges(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			l.serve(w, httptest.NewRequest("GET", "/status/live", nil), nil)
+			l.serve(w, httptest.NewRequest("GET", "/status/live", nil), &sessions{})
 		}()
 		time.Sleep(time.Minute)
 		select {

@@ -75,12 +75,11 @@ func New(h Host, o Options) *Page {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.show)
 	mux.HandleFunc("GET /status/live", func(w http.ResponseWriter, r *http.Request) {
-		s := p.sessions.of(r)
-		if s == nil && o.Private {
+		if o.Private && p.sessions.of(r) == nil {
 			http.Error(w, "enter the token first", http.StatusForbidden)
 			return
 		}
-		p.live.serve(w, r, s)
+		p.live.serve(w, r, &p.sessions)
 	})
 	for _, name := range []string{"style.css", "live.js"} {
 		mux.Handle("GET /status/"+name, http.StripPrefix("/status/", http.FileServerFS(files)))
