@@ -46,7 +46,9 @@ func (l *live) now() {
 }
 
 func (l *live) close() {
-	l.cancel()
+	l.mu.Lock()
+	l.cancel() // from here on nobody joins, so that no poller begins that Wait would miss
+	l.mu.Unlock()
 	l.poller.Wait()
 }
 

@@ -101,6 +101,21 @@ func TestALogOutEndsTheLiveStreamOfItsSession(t *testing.T) {
 	}
 }
 
+func TestAReaderWhoComesAtTheEndStartsNothing(t *testing.T) {
+	for range 5000 {
+		l := newLive(func(context.Context) rendering { return rendering{} })
+		joined := make(chan struct{})
+		go func() {
+			defer close(joined)
+			if c := l.join(); c != nil {
+				l.leave(c)
+			}
+		}()
+		l.close()
+		<-joined
+	}
+}
+
 // slowWriter is a connection whose writes fail when their deadline is over.
 type slowWriter struct {
 	http.ResponseWriter
