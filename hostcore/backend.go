@@ -26,14 +26,17 @@ func (b *backend) Info() admin.Info {
 		StateDir: c.Host.StateDir, PluginDir: c.Plugins.Dir,
 		Temporal: admin.Temporal{Mode: c.Temporal.Mode, Address: c.Temporal.Address, Namespace: c.Temporal.Namespace, WebUI: c.Temporal.WebUI},
 	}
-	if b.admin != nil {
-		i.Listen, i.TLS = b.admin.Listen(), c.Host.TLS.CertFile != ""
+	b.mu.Lock()
+	server, clients, temporal := b.admin, b.clients, b.embedded
+	b.mu.Unlock()
+	if server != nil {
+		i.Listen, i.TLS = server.Listen(), c.Host.TLS.CertFile != ""
 	}
-	if c := (*Host)(b).reached(); c != nil {
-		i.Temporal.Address = c.Address()
+	if clients != nil {
+		i.Temporal.Address = clients.Address()
 	}
-	if b.embedded != nil {
-		i.Temporal.Pid, i.Temporal.WebUI = b.embedded.Pid(), b.embedded.WebUI()
+	if temporal != nil {
+		i.Temporal.Pid, i.Temporal.WebUI = temporal.Pid(), temporal.WebUI()
 	}
 	return i
 }

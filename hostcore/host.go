@@ -60,18 +60,18 @@ type Host struct {
 	supervisor *supervisor.Supervisor
 	events     *eventLog
 	logs       *pluginlog.Book
-	admin      *admin.Server
 	page       *statuspage.Page
 	telemetry  *telemetry
-	embedded   *embedded.Server
-	clients    *connection.Clients
 
 	watching sync.WaitGroup
 	cancel   context.CancelFunc
 
 	pipelines *pipeline.Registry
 
-	mu       sync.Mutex
+	mu       sync.Mutex // what is set after the admin API has begun to ask
+	admin    *admin.Server
+	embedded *embedded.Server
+	clients  *connection.Clients
 	queues   []*service
 	problems map[string]string // what keeps the host from being ready, by the part that says it
 }
@@ -112,9 +112,13 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.admin, err = admin.Start(h.cfg.Host.RuntimeDir, web, (*backend)(h), admin.Pages{Metrics: h.telemetry.registry, Codec: decoder, Status: h.page}); err != nil {
+	server, err := admin.Start(h.cfg.Host.RuntimeDir, web, (*backend)(h), admin.Pages{Metrics: h.telemetry.registry, Codec: decoder, Status: h.page})
+	if err != nil {
 		return nil, err
 	}
+	h.mu.Lock() // it answers already
+	h.admin = server
+	h.mu.Unlock()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		h.supervisor.Start(gctx) // what fails is in its status
@@ -279,7 +283,9 @@ func (h *Host) startEmbedded(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start the embedded Temporal server: %w", err)
 	}
+	h.mu.Lock()
 	h.embedded = server
+	h.mu.Unlock()
 	return nil
 }
 
