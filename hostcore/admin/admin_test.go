@@ -156,6 +156,14 @@ func TestTheSocketIsPrivateAndGoesWithTheHost(t *testing.T) {
 	}
 }
 
+func TestAHostOfAnotherUserIsNotTrusted(t *testing.T) {
+	_, _, c := serve(t, &backend{}, nil)
+	c.uid = os.Geteuid() + 1
+	if i, err := c.Info(t.Context()); err == nil || !strings.Contains(err.Error(), "host.runtime_dir") {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
 func TestAPortInUseIsNamedWithItsSetting(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -8,7 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/orch-host/orch/hostcore/bridge"
 	"github.com/orch-host/orch/hostcore/supervisor"
@@ -17,17 +20,46 @@ import (
 // Client talks to the host whose runtime folder it was made for.
 type Client struct {
 	socket string
+	uid    int // who asks
 	http   http.Client
 }
 
 // NewClient makes a client; nothing is opened until the first call.
 func NewClient(runtimeDir string) *Client {
-	c := &Client{socket: filepath.Join(runtimeDir, SocketName)}
+	c := &Client{socket: filepath.Join(runtimeDir, SocketName), uid: os.Geteuid()}
 	c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", c.socket)
+		conn, err := d.DialContext(ctx, "unix", c.socket)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.check(conn); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return conn, nil
 	}}
 	return c
+}
+
+// check refuses a host of another user: the folder may be one that anybody can
+// make, such as one below /tmp, and what a host answers is acted upon. Root may
+// talk to every host.
+func (c *Client) check(conn net.Conn) error {
+	if c.uid == 0 {
+		return nil
+	}
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return fmt.Errorf("ask who serves %s: %w", c.socket, err)
+	}
+	var peer *unix.Ucred
+	if cerr := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); cerr != nil || err != nil {
+		return fmt.Errorf("ask who serves %s: %w", c.socket, errors.Join(cerr, err))
+	}
+	if int(peer.Uid) != c.uid {
+		return fmt.Errorf("%s is served by another user (user id %d): set host.runtime_dir to a folder of your own", c.socket, peer.Uid)
+	}
+	return nil
 }
 
 // NotRunningError says that no host answers on the socket.
