@@ -164,6 +164,13 @@ func TestAHostOfAnotherUserIsNotTrusted(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatIsNotOursIsNotBlamedOnAnotherProgram(t *testing.T) {
+	s, err := Start(t.TempDir(), Web{Listen: "192.0.2.1:7070"}, &backend{}, Pages{Metrics: prometheus.NewRegistry()})
+	if err == nil || strings.Contains(err.Error(), "another program") || !strings.Contains(err.Error(), "host.listen") {
+		t.Errorf("%v, %v", s, err)
+	}
+}
+
 func TestAPortInUseIsNamedWithItsSetting(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

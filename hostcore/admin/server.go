@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,7 +72,11 @@ func Start(runtimeDir string, web Web, b Backend, p Pages) (*Server, error) {
 	tcp, err := net.Listen("tcp", web.Listen)
 	if err != nil {
 		s.Stop()
-		return nil, fmt.Errorf("listen on host.listen = %q: %w; another program holds the port: set another one, 0 for any, or \"\" for none", web.Listen, err)
+		fix := `set another address, or "" for none`
+		if errors.Is(err, syscall.EADDRINUSE) {
+			fix = `another program holds the port: set another one, 0 for any, or "" for none`
+		}
+		return nil, fmt.Errorf("listen on host.listen = %q: %w; %s", web.Listen, err, fix)
 	}
 	s.listen = tcp.Addr().String()
 	if web.TLS != nil {
