@@ -124,6 +124,9 @@ func (s *Stack) Status(ctx context.Context) error {
 
 // write puts the files in place, and .env if there is none.
 func (s *Stack) write() error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil { // it may be what makes the state folder
+		return fmt.Errorf("make the folder of the compose stack: %w", err)
+	}
 	err := fs.WalkDir(compose.Files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
