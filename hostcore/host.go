@@ -185,12 +185,6 @@ func settingsOf(g config.Plugin, startTimeout time.Duration) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Catalog opens the plugin folder and the store of a configuration, as the host
-// sees them.
-func Catalog(c *config.Config, logger *slog.Logger) (*catalog.Catalog, error) {
-	return openCatalog(c, logger, nil)
-}
-
 func openCatalog(c *config.Config, logger *slog.Logger, cgroups *proc.Cgroups) (*catalog.Catalog, error) {
 	binaries, err := store.Open(filepath.Join(c.Host.StateDir, "store"))
 	if err != nil {

@@ -101,7 +101,7 @@ func newRig(ctx context.Context, dir string) (_ *rig, err error) {
 	if g.clients, err = connection.Dial(ctx, cfg.Temporal, func(string) bool { return true }, quiet, connection.Telemetry{}); err != nil {
 		return nil, err
 	}
-	if g.catalog, err = hostcore.Catalog(cfg, quiet); err != nil {
+	if g.catalog, _, err = hostcore.Catalog(cfg, quiet); err != nil {
 		return nil, err
 	}
 	routes := router.New()

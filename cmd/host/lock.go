@@ -24,11 +24,11 @@ version, and writes their digests into the lock file. Do it for files that you t
 			if err != nil {
 				return err
 			}
-			cat, err := hostcore.Catalog(cfg, slog.New(slog.DiscardHandler))
+			cat, done, err := hostcore.Catalog(cfg, slog.New(slog.DiscardHandler))
 			if err != nil {
 				return err
 			}
-			defer cat.Close()
+			defer done()
 			lock, refusals := cat.LockAll(c.Context())
 			if err := lock.Write(cfg.Plugins.Lock); err != nil {
 				return err
@@ -59,11 +59,11 @@ func (a *app) pluginVerify() *cobra.Command {
 				return err
 			}
 			cfg.Plugins.Mode = "strict" // what would be refused, whatever the mode lets through
-			cat, err := hostcore.Catalog(cfg, slog.New(slog.DiscardHandler))
+			cat, done, err := hostcore.Catalog(cfg, slog.New(slog.DiscardHandler))
 			if err != nil {
 				return err
 			}
-			defer cat.Close()
+			defer done()
 			all, failed := cat.VerifyAll()
 			if a.json {
 				if err := writeJSON(os.Stdout, all); err != nil {
