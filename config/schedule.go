@@ -16,7 +16,7 @@ type cronField struct {
 
 var (
 	cronSecond = cronField{name: "second", max: 59}
-	cronYear   = cronField{name: "year", min: 1970, max: 2199}
+	cronYear   = cronField{name: "year", min: 2000, max: 2100}
 	cronFields = []cronField{
 		{name: "minute", max: 59},
 		{name: "hour", max: 23},
@@ -43,9 +43,9 @@ func checkSchedule(s string) (message, hint string) {
 		}
 	}
 	if every, ok := strings.CutPrefix(rest, "@every "); ok {
-		interval, phase, hasPhase := strings.Cut(strings.TrimSpace(every), "/")
+		interval, phase, hasPhase := strings.Cut(every, "/")
 		d, err := ParseDuration(interval)
-		if err != nil || d < time.Second {
+		if err != nil || d < time.Second || strings.ContainsAny(every, " \t") {
 			return fmt.Sprintf("expected an interval of 1s or more, found %q", shorten(interval)), "such as \"@every 6h\""
 		}
 		if p, err := ParseDuration(phase); hasPhase && (err != nil || p < 0 || p >= d) {
@@ -87,7 +87,7 @@ func (f cronField) accepts(item string) bool {
 	if n, err := strconv.Atoi(step); hasStep && (err != nil || n < 1) {
 		return false
 	}
-	if span == "*" || span == "?" {
+	if span == "*" {
 		return true
 	}
 	from, to, isRange := strings.Cut(span, "-")

@@ -52,6 +52,7 @@ func TestSchedulesAreWhatTemporalTakes(t *testing.T) {
 		"@every 6h": true, "@every 1d": true, "@every 6h/30m": true, "@daily": true, "CRON_TZ=Europe/Berlin 0 3 * * *": true, "5/15 * * * *": true,
 		"0 24 * * *": false, "0 3 0 * *": false, "0 3 * 13 *": false, "0 3 * *": false, "5-1 * * * *": false, "*/0 * * * *": false,
 		"@every 1ms": false, "@every x": false, "@every 1h/2h": false, "@dayly": false, "CRON_TZ=Mars/Base 0 3 * * *": false, "every day": false,
+		"0 3 ? * *": false, "0 3 1 1 * 1999": false, "0 3 1 1 * 2000-2100": true, "0 3 1 1 * 2101": false, "@every  6h": false, "@every 1d12h": true,
 		"0 3 * * * * * *": false, "* * * * mon-": false, "1,,2 * * * *": false,
 	} {
 		_, err := config.Load(config.Options{Environ: []string{}, Path: write(t, "[services.a]\nworkflow='W'\nschedule='"+schedule+"'")})
