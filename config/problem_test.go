@@ -127,7 +127,7 @@ func TestEachMistakeIsOneLineWithPlaceKeyExpectationAndNearestName(t *testing.T)
 			`orch.toml:5:1: services.b.task_queue: queue "a-queue" serves service "a" already; with two on it, work would reach a worker that lacks its plugins or limits; give each service its own queue`},
 		"a queue that is another service's default": {
 			"[services.a]\nworkflow = 'W'\ntask_queue = 'b-queue'\n[services.b]\nworkflow = 'W'",
-			`orch.toml:3:1: services.a.task_queue: queue "b-queue" serves service "a" already; with two on it, work would reach a worker that lacks its plugins or limits; give each service its own queue`},
+			`orch.toml:3:1: services.a.task_queue: queue "b-queue" serves service "b" already; with two on it, work would reach a worker that lacks its plugins or limits; give each service its own queue`},
 		"two services with one workflow id": {
 			"[services.a]\nworkflow = 'W'\nworkflow_id = 'x'\n[services.b]\nworkflow = 'W'\nworkflow_id = 'x'",
 			`orch.toml:6:1: services.b.workflow_id: workflow id "x" is that of service "a" already; starting one would find the other running; give each service its own id`},

@@ -140,13 +140,15 @@ func (v *validator) services() {
 			continue // runs nothing of its own, so it has no queue and no id
 		}
 		if other, taken := queues[s.Namespace+"\x00"+s.TaskQueue]; taken {
-			v.problem(v.either(p, other, "task_queue"), fmt.Sprintf("queue %q serves service %q already; with two on it, work would reach a worker that lacks its plugins or limits", s.TaskQueue, other),
+			at, other := v.either(name, other, "task_queue")
+			v.problem(at, fmt.Sprintf("queue %q serves service %q already; with two on it, work would reach a worker that lacks its plugins or limits", s.TaskQueue, other),
 				"give each service its own queue")
 		} else {
 			queues[s.Namespace+"\x00"+s.TaskQueue] = name
 		}
 		if other, taken := ids[s.Namespace+"\x00"+s.WorkflowID]; taken {
-			v.problem(v.either(p, other, "workflow_id"), fmt.Sprintf("workflow id %q is that of service %q already; starting one would find the other running", s.WorkflowID, other),
+			at, other := v.either(name, other, "workflow_id")
+			v.problem(at, fmt.Sprintf("workflow id %q is that of service %q already; starting one would find the other running", s.WorkflowID, other),
 				"give each service its own id")
 		} else {
 			ids[s.Namespace+"\x00"+s.WorkflowID] = name
@@ -154,12 +156,13 @@ func (v *validator) services() {
 	}
 }
 
-// either is the key of this service where it is written, or else of the other one, which must then be the one that was.
-func (v *validator) either(p *keyPath, other, key string) *keyPath {
-	if theirs := at("services", other, key); !v.IsSet(p.key(key).String()) && v.IsSet(theirs.String()) {
-		return theirs
+// either is the key of the one of two services where it is written, and the name of the other one.
+func (v *validator) either(name, other, key string) (*keyPath, string) {
+	ours, theirs := at("services", name, key), at("services", other, key)
+	if !v.IsSet(ours.String()) && v.IsSet(theirs.String()) {
+		return theirs, name
 	}
-	return p.key(key)
+	return ours, other
 }
 
 // secrets refuses values that would end up in a workflow's history and should not.
