@@ -59,6 +59,12 @@ func TestEachMistakeIsOneLineWithPlaceKeyExpectationAndNearestName(t *testing.T)
 		"a bad version constraint": {
 			"[plugins.x]\nversion = 'newest'",
 			`orch.toml:2:1: plugins.x.version: expected a version constraint, found "newest"; such as "~1.4", "^2", ">=1.2 <2" or "1.4.2"`},
+		"a state folder without a name": {
+			"[host]\nstate_dir = ''",
+			`orch.toml:2:1: host.state_dir: is empty; set it, or leave it out for the default`},
+		"an empty namespace": {
+			"temporal.namespace = ''",
+			`orch.toml:1:10: temporal.namespace: is empty; set it, or leave it out for the default`},
 		"a bad placement": {
 			"[services.a]\nworkflow = 'W'\nplacement = 'gpu nodes'",
 			`orch.toml:3:1: services.a.placement: expected 'any', 'all', the name of a host, or a label such as 'gpu' or 'zone=eu', found "gpu nodes"`},

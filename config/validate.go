@@ -33,11 +33,30 @@ func (v *validator) missing(p *keyPath, message, hint string) {
 }
 
 func (v *validator) validate() {
+	v.empty()
 	v.temporal()
 	v.host()
 	v.plugins()
 	v.services()
 	v.chains()
+}
+
+// empty refuses "" where it is no value: what follows from it would be a path in the folder that the host happens to be
+// started in, or a name that nobody has. A script that passes a variable which is not set comes to that.
+func (v *validator) empty() {
+	for _, s := range []struct {
+		path  *keyPath
+		value string
+	}{
+		{at("temporal", "namespace"), v.Temporal.Namespace},
+		{at("host", "name"), v.Host.Name},
+		{at("host", "state_dir"), v.Host.StateDir},
+		{at("host", "runtime_dir"), v.Host.RuntimeDir},
+	} {
+		if s.value == "" {
+			v.problem(s.path, "is empty", "set it, or leave it out for the default")
+		}
+	}
 }
 
 func (v *validator) temporal() {
