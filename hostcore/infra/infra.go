@@ -170,11 +170,27 @@ func (s *Stack) setting(name, standard string) string {
 		return standard
 	}
 	for line := range strings.Lines(string(text)) {
-		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && key == name && value != "" {
-			return value
+		key, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+		if ok && strings.TrimSpace(key) == name && value != "" {
+			return unquoted(value)
 		}
 	}
 	return standard
+}
+
+// unquoted is a value of .env as compose takes it: without quotes around it, or a
+// comment behind it.
+func unquoted(value string) string {
+	value = strings.TrimSpace(value)
+	for _, quote := range []string{`"`, "'"} {
+		if rest, ok := strings.CutPrefix(value, quote); ok {
+			if inner, _, closed := strings.Cut(rest, quote); closed {
+				return inner
+			}
+		}
+	}
+	value, _, _ = strings.Cut(value, " #")
+	return strings.TrimSpace(value)
 }
 
 // checkImages tells what to do about images that nobody publishes.

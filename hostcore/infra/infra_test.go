@@ -19,3 +19,16 @@ func TestTheStackKeepsTheStateFolderPrivate(t *testing.T) {
 		}
 	}
 }
+
+func TestSettingsAreReadAsComposeReadsThem(t *testing.T) {
+	s := &Stack{dir: t.TempDir(), out: io.Discard}
+	text := "# TEMPORAL_PORT=1\nTEMPORAL_PORT=\"27233\"\nTEMPORAL_NAMESPACE='orders' # of the shop\nexport DOCKER_SOCKET=/run/docker.sock # rootless\nPREFIX=two-\n"
+	if err := os.WriteFile(s.env(), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"TEMPORAL_PORT": "27233", "TEMPORAL_NAMESPACE": "orders", "DOCKER_SOCKET": "/run/docker.sock", "PREFIX": "two-", "UI_PORT": "8080"} {
+		if got := s.setting(name, "8080"); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
