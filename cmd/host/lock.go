@@ -17,7 +17,8 @@ func (a *app) pluginLock() *cobra.Command {
 		Use:   "lock",
 		Short: "Write plugins.lock with the binaries in the plugin folder, so that they may run",
 		Long: `lock starts each binary in the plugin folder once to ask for its name and
-version, and writes their digests into the lock file. Do it for files that you trust.`,
+version, and writes their digests into the lock file. Do it for files that you trust.
+The exit code is 1 when a file is left out because it is no plugin or may not run.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.load()
@@ -34,15 +35,21 @@ version, and writes their digests into the lock file. Do it for files that you t
 				return err
 			}
 			if a.json {
-				return writeJSON(os.Stdout, lock.Plugins)
-			}
-			for _, l := range lock.Plugins {
-				fmt.Printf("%s  %s  %s  %s\n", l.Name, l.Version, plugin.ShortDigest(l.SHA256), l.File)
+				if err := writeJSON(os.Stdout, lock.Plugins); err != nil {
+					return err
+				}
+			} else {
+				for _, l := range lock.Plugins {
+					fmt.Printf("%s  %s  %s  %s\n", l.Name, l.Version, plugin.ShortDigest(l.SHA256), l.File)
+				}
+				fmt.Printf("%s written with %d plugins; host plugin reload applies it to a running host\n", cfg.Plugins.Lock, len(lock.Plugins))
 			}
 			for _, r := range refusals {
-				fmt.Printf("! %s: %v\n", r.Path, r.Err)
+				fmt.Fprintf(os.Stderr, "! %s: %v\n", r.Path, r.Err)
 			}
-			fmt.Printf("%s written with %d plugins; host plugin reload applies it to a running host\n", cfg.Plugins.Lock, len(lock.Plugins))
+			if len(refusals) > 0 {
+				return &shownError{exitFailed}
+			}
 			return nil
 		},
 	}
