@@ -163,6 +163,9 @@ func (a *app) pluginReload() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(given) > 0 && len(results) == 0 {
+				return fmt.Errorf("no plugin is called %q; host plugin list shows what there is", given[0])
+			}
 			return a.printResults(results)
 		},
 	}
