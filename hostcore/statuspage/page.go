@@ -86,9 +86,9 @@ func New(h Host, o Options) *Page {
 	}
 	mux.HandleFunc("POST /status/login", p.login)
 	mux.HandleFunc("POST /status/logout", p.logout)
-	mux.HandleFunc("POST /status/services/{name}/start", p.act(func(r *http.Request) error { return h.Start(r.Context(), r.PathValue("name")) }))
-	mux.HandleFunc("POST /status/services/{name}/stop", p.act(func(r *http.Request) error { return h.Stop(r.Context(), r.PathValue("name")) }))
-	mux.HandleFunc("POST /status/plugins/{name}/rollback", p.act(func(r *http.Request) error { return h.Rollback(r.PathValue("name")) }))
+	mux.HandleFunc("POST /status/services/{name}/start", p.act(h.Start))
+	mux.HandleFunc("POST /status/services/{name}/stop", p.act(h.Stop))
+	mux.HandleFunc("POST /status/plugins/{name}/rollback", p.act(func(_ context.Context, plugin string) error { return h.Rollback(plugin) }))
 	p.handler = http.NewCrossOriginProtection().Handler(guarded(mux, o.TLS))
 	return p
 }
@@ -209,8 +209,10 @@ func (p *Page) logout(w http.ResponseWriter, r *http.Request) {
 	back(w, r, "")
 }
 
-// act does something for whoever has entered the token.
-func (p *Page) act(do func(*http.Request) error) http.HandlerFunc {
+// act does something for whoever has entered the token. It is done to its end, also
+// when the browser goes away meanwhile: a stop would be left between the
+// cancellation and the clean-up.
+func (p *Page) act(do func(ctx context.Context, name string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 		switch s := p.sessions.of(r); {
@@ -222,7 +224,10 @@ func (p *Page) act(do func(*http.Request) error) http.HandlerFunc {
 			return
 		}
 		message := ""
-		if err := do(r); err != nil {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+		defer cancel()
+		defer context.AfterFunc(p.live.ctx, cancel)()
+		if err := do(ctx, r.PathValue("name")); err != nil {
 			message = err.Error()
 		}
 		p.live.now()

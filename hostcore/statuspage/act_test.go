@@ -1,0 +1,84 @@
+package statuspage
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// slowToStop is a host whose service takes its time to stop.
+type slowToStop struct {
+	fakeHost
+	began, goOn chan struct{}
+	ended       chan error
+}
+
+func (s *slowToStop) Stop(ctx context.Context, _ string) error {
+	close(s.began)
+	select {
+	case <-s.goOn:
+	case <-ctx.Done():
+	}
+	s.ended <- ctx.Err()
+	return ctx.Err()
+}
+
+// stopAndGo asks for a stop and closes the browser while it goes on.
+func stopAndGo(t *testing.T) (*slowToStop, *site) {
+	t.Helper()
+	h := &slowToStop{began: make(chan struct{}), goOn: make(chan struct{}), ended: make(chan error, 1)}
+	s := serving(t, New(h, Options{Token: "canary-token"}))
+	_, text := s.do("POST", "/status/login", url.Values{"token": {"canary-token"}}.Encode(), nil)
+	_, csrf, _ := strings.Cut(text, `name="csrf" value="`)
+	csrf, _, _ = strings.Cut(csrf, `"`)
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, "POST", s.url+"/status/services/chat/stop", strings.NewReader(url.Values{"csrf": {csrf}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answered := make(chan error, 1)
+	go func() {
+		resp, err := s.Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		answered <- err
+	}()
+	<-h.began
+	leave()
+	if err := <-answered; !errors.Is(err, context.Canceled) {
+		t.Fatalf("the browser got %v", err)
+	}
+	return h, s
+}
+
+func TestAStopIsDoneToItsEndWhenTheBrowserGoesAway(t *testing.T) {
+	h, _ := stopAndGo(t)
+	select {
+	case err := <-h.ended:
+		t.Fatalf("it was given up: %v", err)
+	case <-time.After(300 * time.Millisecond): // long enough for the server to see that the browser has gone
+	}
+	close(h.goOn)
+	if err := <-h.ended; err != nil {
+		t.Errorf("it was given up: %v", err)
+	}
+}
+
+func TestAStopThatGoesOnEndsWithThePage(t *testing.T) {
+	h, s := stopAndGo(t)
+	s.page.Close()
+	select {
+	case err := <-h.ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on after the page was closed")
+	}
+}
