@@ -38,9 +38,13 @@ type UsageError struct{ text string }
 func (e *UsageError) Error() string { return e.text }
 
 var (
-	nameRE    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,40}$`)
-	versionRE = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+`)
+	nameRE    = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`) // a table of orch.toml can have it
+	moduleRE  = regexp.MustCompile(`^[A-Za-z0-9_~.-]+(/[A-Za-z0-9_~.-]+)*$`)
+	versionRE = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$`)
 )
+
+// maxName is how long a name may be.
+const maxName = 41
 
 // values are what the templates use.
 type values struct {
@@ -99,12 +103,15 @@ func check(o *Options) (values, error) {
 	if o.Dir = dir; o.Name == "" {
 		o.Name = strings.ToLower(filepath.Base(dir))
 	}
-	if !nameRE.MatchString(o.Name) {
-		return values{}, &UsageError{fmt.Sprintf("%q is no name for a plugin: want a lower-case letter, then letters, digits or \"-\"; give one with --name", o.Name)}
+	if !nameRE.MatchString(o.Name) || len(o.Name) > maxName {
+		return values{}, &UsageError{fmt.Sprintf("%q is no name for a plugin: want a lower-case letter, then letters and digits with single \"-\" between them, %d at the most; give one with --name", o.Name, maxName)}
 	}
 	v := values{Name: o.Name, Module: o.Module, Activity: strings.ReplaceAll(o.Name, "-", "_") + "_hello"}
 	if v.Module == "" {
 		v.Module = "example.com/" + o.Name
+	}
+	if !moduleRE.MatchString(v.Module) {
+		return values{}, &UsageError{fmt.Sprintf("--module %q is no module path: want something like example.com/%s", v.Module, o.Name)}
 	}
 	switch {
 	case o.SDK == "":

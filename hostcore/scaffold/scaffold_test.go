@@ -130,6 +130,18 @@ func TestNamesAndModulesAreTakenFromTheOptions(t *testing.T) {
 	}
 }
 
+func TestACheckoutOfTheSDKMayHaveASpaceInItsPath(t *testing.T) {
+	repo, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkout := filepath.Join(t.TempDir(), "my checkout")
+	if err := os.Symlink(repo, checkout); err != nil {
+		t.Fatal(err)
+	}
+	run(t, made(t, "my-tool", Options{Lang: "go", SDK: checkout}), "go", "mod", "edit", "-json")
+}
+
 func TestWhatMakesNoSenseIsRefusedAndNothingIsWritten(t *testing.T) {
 	full := t.TempDir()
 	if err := os.WriteFile(filepath.Join(full, "precious"), nil, 0o644); err != nil {
@@ -142,6 +154,10 @@ func TestWhatMakesNoSenseIsRefusedAndNothingIsWritten(t *testing.T) {
 		"a folder with something in it": {Options{Dir: full, Name: "a", Lang: "go"}, "it holds precious"},
 		"a language we do not have":     {Options{Dir: "x", Lang: "cobol"}, "go and python"},
 		"a name that is none":           {Options{Dir: "My Plugin", Lang: "go"}, "give one with --name"},
+		"a name that orch.toml refuses": {Options{Dir: "my--plugin", Lang: "go"}, "give one with --name"},
+		"a name that ends with a dash":  {Options{Dir: "x", Name: "my-", Lang: "go"}, "give one with --name"},
+		"a module that go.mod refuses":  {Options{Dir: "x", Lang: "go", Module: "my module"}, "--module"},
+		"a version with more behind it": {Options{Dir: "x", Lang: "go", SDK: "v1.2.3 // x"}, "neither a version"},
 		"an SDK that is not there":      {Options{Dir: "x", Lang: "go", SDK: "/nowhere"}, "neither a version"},
 	} {
 		t.Run(name, func(t *testing.T) {
