@@ -48,6 +48,19 @@ func TestAPageOfAPluginWithoutSettingsSaysSo(t *testing.T) {
 	}
 }
 
+func TestSchemasThatAreTrueOrFalseAllowAnything(t *testing.T) {
+	page, err := Markdown([]byte(`{"name":"a","version":"1.0.0","group":"a","config":true,"activities":[{"name":"b",
+		"input":{"type":"object","additionalProperties":false,"properties":{"files":{"type":"array","items":true},"extra":true,"labels":{"type":"object","additionalProperties":true}}},"output":false}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"It takes none.", "| `files` | list of anything |", "| `extra` | anything |", "| `labels` | object |", "Result: anything."} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+}
+
 func TestWhatIsNoManifestIsRefused(t *testing.T) {
 	for _, text := range []string{"", "[]", `{"name": "a", "config": 7}`, `{"name":"a","activities":[{"name":"b","input":"x"}]}`} {
 		if _, err := Markdown([]byte(text)); err == nil {

@@ -31,8 +31,19 @@ type field struct {
 	depth                    int
 }
 
+// UnmarshalJSON takes true, which allows anything, and false as well: they are
+// schemas wherever an object is.
+func (s *schema) UnmarshalJSON(text []byte) error {
+	if t := string(text); t == "true" || t == "false" {
+		*s = schema{}
+		return nil
+	}
+	type object schema
+	return json.Unmarshal(text, (*object)(s))
+}
+
 func parse(text json.RawMessage) (*schema, error) {
-	if len(text) == 0 || string(text) == "true" {
+	if len(text) == 0 {
 		return &schema{}, nil
 	}
 	var s schema
