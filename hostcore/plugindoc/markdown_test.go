@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pelletier/go-toml/v2"
 	"go.uber.org/goleak"
 )
 
@@ -58,6 +59,20 @@ func TestSchemasThatAreTrueOrFalseAllowAnything(t *testing.T) {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
+	}
+}
+
+func TestTheExampleOfTheSettingsIsTOML(t *testing.T) {
+	page, err := Markdown([]byte(`{"name":"a","version":"1.0.0","group":"a","activities":[],"config":{"type":"object","required":["limits","steps"],"properties":{
+		"limits":{"type":"object","default":{"rate per s":1.5,"burst":[{"at":"noon"}]}},"steps":{"type":"array","default":["a",{"b":true}]}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```toml\n")
+	example, _, _ = strings.Cut(example, "```")
+	var got map[string]any
+	if err := toml.Unmarshal([]byte(example), &got); err != nil {
+		t.Errorf("%v:\n%s", err, example)
 	}
 }
 

@@ -152,10 +152,10 @@ func (s *schema) meaning() string {
 // example is a TOML value of the right type.
 func (s *schema) example() string {
 	if s.Default != nil {
-		return literal(s.Default)
+		return inTOML(s.Default)
 	}
 	if len(s.Enum) > 0 {
-		return literal(s.Enum[0])
+		return inTOML(s.Enum[0])
 	}
 	for _, t := range s.types() {
 		switch t {
@@ -170,6 +170,25 @@ func (s *schema) example() string {
 		}
 	}
 	return "{}"
+}
+
+// inTOML is a value as TOML writes it: what JSON writes, but for tables.
+func inTOML(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		var pairs []string
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			pairs = append(pairs, literal(k)+" = "+inTOML(v[k]))
+		}
+		return "{" + strings.Join(pairs, ", ") + "}"
+	case []any:
+		var items []string
+		for _, item := range v {
+			items = append(items, inTOML(item))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	return literal(v)
 }
 
 func literal(v any) string {
