@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -76,8 +77,11 @@ func logger(c config.Host, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, o))
 }
 
-// writeJSON prints v as indented JSON.
+// writeJSON prints v as indented JSON; a list with nothing in it as [].
 func writeJSON(w io.Writer, v any) error {
+	if l := reflect.ValueOf(v); l.Kind() == reflect.Slice && l.IsNil() && l.Type() != reflect.TypeFor[json.RawMessage]() {
+		v = []any{}
+	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
