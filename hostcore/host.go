@@ -112,6 +112,7 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
+	h.note(partLife, "the host is starting: its plugins and Temporal are being reached")
 	server, err := admin.Start(h.cfg.Host.RuntimeDir, web, (*backend)(h), admin.Pages{Metrics: h.telemetry.registry, Codec: decoder, Status: h.page})
 	if err != nil {
 		return nil, err
@@ -129,8 +130,12 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 		return nil, err
 	}
 	h.watchFolders(running)
+	h.note(partLife, "")
 	return h, nil
 }
+
+// partLife is who says that the host has yet to come, or is going.
+const partLife = "host"
 
 func (h *Host) prepareFolders() error {
 	c := h.cfg.Host
@@ -346,6 +351,7 @@ func (h *Host) Ready() admin.Ready { return (*backend)(h).Ready() }
 
 // Stop ends everything in order and returns when it has ended.
 func (h *Host) Stop() {
+	h.note(partLife, "the host is stopping")
 	h.cancel()
 	h.watching.Wait()
 	if h.page != nil {

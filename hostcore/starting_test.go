@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,5 +103,19 @@ func TestAHostThatStartsSaysWhoItIs(t *testing.T) {
 	until(t, "it answers", func() (bool, error) {
 		i, err := c.Info(t.Context())
 		return err == nil && i.Listen != "", err
+	})
+}
+
+func TestAHostThatStartsIsNotReady(t *testing.T) {
+	c := starting(t, nil)
+	until(t, "it answers", func() (bool, error) {
+		r, err := c.Ready(t.Context())
+		if err != nil {
+			return false, err
+		}
+		if r.Ready || len(r.Problems) != 1 || !strings.Contains(r.Problems[0], "is starting") {
+			t.Errorf("without Temporal it says %+v", r)
+		}
+		return true, nil
 	})
 }
