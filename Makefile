@@ -65,6 +65,7 @@ lint: ## gofmt, vet, staticcheck, import rules
 .PHONY: generate
 generate: ## generate the wire code (needs protoc) and the configuration reference
 	$(GO) generate ./...
+	$(GO) test ./config -run Reference -update
 
 .PHONY: bench bench-plugin bench-swap bench-pipelines bench-ship bench-cluster
 bench: bench-plugin bench-swap bench-pipelines bench-ship bench-cluster ## measure against the alternatives and write bench/results.json
