@@ -176,6 +176,8 @@ func (a *app) startAll(ctx context.Context, e *executor.Executor, name string, o
 		if err := a.startAndWatch(ctx, e, name, o); err != nil {
 			return err
 		}
+	} else if len(o.Params) > 0 {
+		return &usageError{fmt.Errorf("service %s has no workflow of its own that could take parameters; those of %s are in orch.toml", name, strings.Join(s.Then, ", "))}
 	}
 	for _, next := range s.Then {
 		if err := a.startAll(ctx, e, next, executor.StartOptions{SkipPolled: o.SkipPolled}); err != nil {
