@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 )
 
 const (
+	// activityPatience is how long a start waits for somebody who takes the
+	// activities: a plugin that is just being started will.
+	activityPatience = 5 * time.Second
 	// stopReason is what the original system wrote, and what people search for.
 	stopReason = "manual stop"
 	// searchAttribute finds the executions of one service.
@@ -126,7 +130,7 @@ func (e *NotPolledError) Error() string {
 			e.Placement, e.Service, e.TaskQueue, e.Namespace, e.Address, known, e.Service)
 	}
 	if e.Activities {
-		return fmt.Sprintf("no host takes activities from task queue %s (namespace %s at %s) now: a plugin that its service needs is missing or not ready; see host plugin list and the queues in host status --json",
+		return fmt.Sprintf("no host takes activities from task queue %s (namespace %s at %s) now, and whoever needs one would wait in silence: a plugin of its service is missing or not ready; see host plugin list",
 			e.TaskQueue, e.Namespace, e.Address)
 	}
 	return fmt.Sprintf("nobody polls task queue %s (namespace %s at %s), so %s would wait for ever: start a host with this service in its orch.toml (\"host\"), and check that its task_queue is the same",
@@ -161,6 +165,9 @@ func (e *Executor) start(ctx context.Context, s config.Service, workflowType, id
 			return nil, err
 		}
 		if err := e.placed(ctx, c, s); err != nil {
+			return nil, err
+		}
+		if err := e.worked(ctx, c, s, workflowType); err != nil {
 			return nil, err
 		}
 	}
@@ -227,6 +234,28 @@ func (e *Executor) polled(ctx context.Context, c client.Client, s config.Service
 		return &NotPolledError{Service: s.Name, TaskQueue: s.TaskQueue, Namespace: s.Namespace, Address: e.clients.Address(), Activities: kind == enumspb.TASK_QUEUE_TYPE_ACTIVITY}
 	}
 	return nil
+}
+
+// worked refuses a service whose workflow has activities, of which nobody takes
+// any. Of workflow types that are not ours nothing is known.
+func (e *Executor) worked(ctx context.Context, c client.Client, s config.Service, workflowType string) error {
+	anywhere := s.Placement == "" || s.Placement == config.PlacementAny
+	ours := slices.ContainsFunc(workflows.All(), func(d workflows.Definition) bool { return d.Name == workflowType && len(d.Activities) > 0 })
+	if !anywhere || !ours && workflowType != "pipeline/"+s.Pipeline {
+		return nil
+	}
+	var none *NotPolledError
+	for end := time.Now().Add(activityPatience); ; {
+		err := e.polled(ctx, c, s, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+		if !errors.As(err, &none) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // placed refuses a service whose activities belong to hosts of which there is none.

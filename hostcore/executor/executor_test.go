@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/serviceerror"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	workerpb "go.temporal.io/api/worker/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -35,6 +37,8 @@ type server struct {
 	client.Client
 	polled  time.Time // when a worker polled last
 	pollers []string  // their identities
+	stopped []string  // those that have said that they stop
+	idle    bool      // nobody polls for activities
 	listed  []*workflowpb.WorkflowExecutionInfo
 
 	mu        sync.Mutex
@@ -76,13 +80,30 @@ type service struct {
 	server *server
 }
 
-func (s *service) DescribeTaskQueue(context.Context, *workflowservice.DescribeTaskQueueRequest, ...grpc.CallOption) (*workflowservice.DescribeTaskQueueResponse, error) {
-	r := &workflowservice.DescribeTaskQueueResponse{}
-	if at := s.server.polled; !at.IsZero() {
-		r.Pollers = []*taskqueuepb.PollerInfo{{LastAccessTime: timestamppb.New(at)}}
-		for _, identity := range s.server.pollers {
-			r.Pollers = append(r.Pollers, &taskqueuepb.PollerInfo{LastAccessTime: timestamppb.New(at), Identity: identity})
+func (s *service) ListWorkers(context.Context, *workflowservice.ListWorkersRequest, ...grpc.CallOption) (*workflowservice.ListWorkersResponse, error) {
+	r := &workflowservice.ListWorkersResponse{}
+	for _, identity := range s.server.pollers {
+		r.Workers = append(r.Workers, &workerpb.WorkerListInfo{WorkerIdentity: identity, Status: enumspb.WORKER_STATUS_SHUTDOWN}) // one that was replaced
+		if !slices.Contains(s.server.stopped, identity) {
+			r.Workers = append(r.Workers, &workerpb.WorkerListInfo{WorkerIdentity: identity, Status: enumspb.WORKER_STATUS_RUNNING})
 		}
+	}
+	return r, nil
+}
+
+func (s *service) DescribeTaskQueue(_ context.Context, in *workflowservice.DescribeTaskQueueRequest, _ ...grpc.CallOption) (*workflowservice.DescribeTaskQueueResponse, error) {
+	r := &workflowservice.DescribeTaskQueueResponse{}
+	if s.server.idle && in.GetTaskQueueType() == enumspb.TASK_QUEUE_TYPE_ACTIVITY {
+		return r, nil
+	}
+	if at := s.server.polled; !at.IsZero() {
+		if len(s.server.pollers) > 0 {
+			for _, identity := range s.server.pollers {
+				r.Pollers = append(r.Pollers, &taskqueuepb.PollerInfo{LastAccessTime: timestamppb.New(at), Identity: identity})
+			}
+			return r, nil
+		}
+		r.Pollers = []*taskqueuepb.PollerInfo{{LastAccessTime: timestamppb.New(at)}}
 	}
 	return r, nil
 }
@@ -168,13 +189,14 @@ func executor(s *server) *Executor {
 	cfg.Temporal.WebUI = "http://ui"
 	cfg.Services = map[string]config.Service{
 		"knowledge_graph": {Name: "knowledge_graph", Workflow: "W", StopWorkflow: "Cleanup", TaskQueue: "q", WorkflowID: "knowledge_graph_1", Namespace: "default", Params: map[string]any{"a": 1, "b": 2}},
+		"databases":       {Name: "databases", Workflow: "DatabasePipelineWorkflow", TaskQueue: "q", WorkflowID: "databases_1", Namespace: "default"},
 		"group":           {Name: "group", Then: []string{"knowledge_graph"}},
 	}
 	return New(cfg, s)
 }
 
 func TestAStartUsesTheServicesNamesAndParameters(t *testing.T) {
-	s := &server{polled: time.Now()}
+	s := &server{polled: time.Now(), pollers: []string{"a/1", "b/1"}, stopped: []string{"a/1"}}
 	got, err := executor(s).Start(t.Context(), "knowledge_graph", StartOptions{Params: map[string]any{"b": 3}})
 	if err != nil {
 		t.Fatal(err)
@@ -202,6 +224,8 @@ func TestStartsThatAreRefused(t *testing.T) {
 		{"a service that only starts others", "group", &server{}, []string{"host run"}},
 		{"a queue that nobody polls", "knowledge_graph", &server{}, []string{"nobody polls task queue q", "here:7233"}},
 		{"a queue that was polled long ago", "knowledge_graph", &server{polled: time.Now().Add(-2 * time.Minute)}, []string{"nobody polls"}},
+		{"a queue whose hosts have all said that they stop", "knowledge_graph", &server{polled: time.Now(), pollers: []string{"a/1", "b/1"}, stopped: []string{"a/1", "b/1"}}, []string{"nobody polls"}},
+		{"a service whose plugin is missing", "databases", &server{polled: time.Now(), idle: true}, []string{"no host takes activities", "host plugin list"}},
 		{"a service that is running", "knowledge_graph", &server{polled: time.Now(), state: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING},
 			[]string{"already running since", "run run-1", "host stop knowledge_graph"}},
 		{"a service that is being stopped", "knowledge_graph", &server{polled: time.Now(), stopping: true},
@@ -209,6 +233,7 @@ func TestStartsThatAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			_, err := executor(tt.server).Start(t.Context(), tt.service, StartOptions{})
 			for _, want := range tt.tells {
 				if err == nil || !strings.Contains(err.Error(), want) {

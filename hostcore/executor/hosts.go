@@ -172,7 +172,8 @@ func polling(ctx context.Context, c client.Client, s config.Service) ([]string, 
 	return slices.Compact(hosts), nil
 }
 
-// pollers are the identities of those that have polled a queue lately.
+// pollers are the identities of those that have polled a queue lately and have not
+// told the server since that they stop.
 func pollers(ctx context.Context, c client.Client, namespace, taskQueue string, kind enumspb.TaskQueueType) ([]string, error) {
 	d, err := c.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
 		Namespace: namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: taskQueue}, TaskQueueType: kind,
@@ -186,5 +187,31 @@ func pollers(ctx context.Context, c client.Client, namespace, taskQueue string, 
 			found = append(found, p.GetIdentity())
 		}
 	}
-	return found, nil
+	if len(found) == 0 {
+		return nil, nil
+	}
+	stopped := stoppedWorkers(ctx, c, namespace, taskQueue)
+	return slices.DeleteFunc(found, func(identity string) bool { return stopped[identity] }), nil
+}
+
+// stoppedWorkers are those of a queue whose last words were that they stop: they
+// stay among the pollers for a while. A server that does not keep what workers
+// say of themselves tells of none.
+func stoppedWorkers(ctx context.Context, c client.Client, namespace, taskQueue string) map[string]bool {
+	stopped := map[string]bool{}
+	r := &workflowservice.ListWorkersRequest{Namespace: namespace, Query: fmt.Sprintf("TaskQueue = '%s'", strings.ReplaceAll(taskQueue, "'", "''"))}
+	for {
+		page, err := c.WorkflowService().ListWorkers(ctx, r)
+		if err != nil {
+			return nil
+		}
+		for _, w := range page.GetWorkers() {
+			gone := w.GetStatus() == enumspb.WORKER_STATUS_SHUTTING_DOWN || w.GetStatus() == enumspb.WORKER_STATUS_SHUTDOWN
+			others, known := stopped[w.GetWorkerIdentity()]
+			stopped[w.GetWorkerIdentity()] = gone && (others || !known) // a process may have several, one after the other
+		}
+		if r.NextPageToken = page.GetNextPageToken(); len(r.NextPageToken) == 0 {
+			return stopped
+		}
+	}
 }
