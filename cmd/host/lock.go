@@ -18,7 +18,8 @@ func (a *app) pluginLock() *cobra.Command {
 		Short: "Write plugins.lock with the binaries in the plugin folder, so that they may run",
 		Long: `lock starts each binary in the plugin folder once to ask for its name and
 version, and writes their digests into the lock file. Do it for files that you trust.
-The exit code is 1 when a file is left out because it is no plugin or may not run.`,
+The exit code is 1 when a file is left out because it is no plugin or may not run.
+When the folder cannot be read or holds no plugin, the lock file stays as it is.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.load()
@@ -30,7 +31,13 @@ The exit code is 1 when a file is left out because it is no plugin or may not ru
 				return err
 			}
 			defer done()
-			lock, refusals := cat.LockAll(c.Context())
+			lock, refusals, err := cat.LockAll(c.Context())
+			for _, r := range refusals {
+				fmt.Fprintf(os.Stderr, "! %s: %v\n", r.Path, r.Err)
+			}
+			if err != nil {
+				return fmt.Errorf("%s is left as it is: %w", cfg.Plugins.Lock, err)
+			}
 			if err := lock.Write(cfg.Plugins.Lock); err != nil {
 				return err
 			}
@@ -43,9 +50,6 @@ The exit code is 1 when a file is left out because it is no plugin or may not ru
 					fmt.Printf("%s  %s  %s  %s\n", l.Name, l.Version, plugin.ShortDigest(l.SHA256), l.File)
 				}
 				fmt.Printf("%s written with %d plugins; host plugin reload applies it to a running host\n", cfg.Plugins.Lock, len(lock.Plugins))
-			}
-			for _, r := range refusals {
-				fmt.Fprintf(os.Stderr, "! %s: %v\n", r.Path, r.Err)
 			}
 			if len(refusals) > 0 {
 				return &shownError{exitFailed}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/orch-host/orch/config"
+	"github.com/orch-host/orch/hostcore/discover"
 	"github.com/orch-host/orch/hostcore/plugin"
 	"github.com/orch-host/orch/hostcore/supervisor"
 	"github.com/orch-host/orch/hostcore/trust"
@@ -15,19 +18,34 @@ import (
 // LockAll describes every binary in the plugin folders, whether the lock file
 // holds it or not, as entries of a lock file. Files that cannot be plugins are
 // reported, and so are those without a signature where keys are configured:
-// what is described is run.
-func (c *Catalog) LockAll(ctx context.Context) (*trust.Lock, []supervisor.Refusal) {
+// what is described is run. The error says that a plugin folder cannot be used
+// or that there is no plugin: what is known then is no reason to distrust
+// everything.
+func (c *Catalog) LockAll(ctx context.Context) (*trust.Lock, []supervisor.Refusal, error) {
+	for _, dir := range c.o.Dirs {
+		_, err := discover.Scan(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("there is no plugin folder %s: name the right one with plugins.dir or --plugin-dir, or make it", dir)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
 	open := New(c.o)
 	signed := c.o.Plugins
 	signed.Mode = config.TrustOff
 	open.o.Verify = trust.NewVerifier(signed, c.o.Logger).Verify
 	defer open.Close()
 	binaries, refusals := open.Find(ctx)
+	if len(binaries) == 0 {
+		return nil, refusals, fmt.Errorf("no plugin in %s: build plugins into it, or name another folder with plugins.dir or --plugin-dir",
+			strings.Join(c.o.Dirs, ", "))
+	}
 	l := &trust.Lock{}
 	for _, b := range binaries {
 		l.Plugins = append(l.Plugins, locked(b))
 	}
-	return l, refusals
+	return l, refusals, nil
 }
 
 func locked(b plugin.Binary) trust.Locked {
