@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -266,7 +267,7 @@ var always = []string{"PATH", "HOME", "LANG", "TZ", "TMPDIR"}
 // that every program needs, and those that its group allows.
 func Environment(allow, environ []string) []string {
 	pass := map[string]bool{}
-	for _, name := range append(allow, always...) {
+	for _, name := range slices.Concat(allow, always) {
 		pass[name] = true
 	}
 	var env []string
