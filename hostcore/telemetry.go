@@ -43,6 +43,11 @@ func (h *Host) openTelemetry() (_ *telemetry, err error) {
 	if c.OTLP == "" {
 		return t, nil
 	}
+	defer func() {
+		if err != nil {
+			t.stop()
+		}
+	}()
 	if t.pusher, err = sdkmetrics.Push(sdkmetrics.Options{Endpoint: c.OTLP, Service: "orch-host", Host: c.Name, Gatherer: t.registry, Logger: h.o.Logger}); err != nil {
 		return nil, fmt.Errorf("host.otlp_endpoint: %w", err)
 	}
