@@ -227,6 +227,14 @@ func (a *app) startCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			if s, ok := cfg.Services[given[0]]; ok && s.WorkflowType() == "" && !wait {
+				return &usageError{fmt.Errorf("service %s has no workflow of its own, it starts %s: use host start --wait %s, or host run %s",
+					s.Name, strings.Join(s.Then, ", then "), s.Name, s.Name)}
+			}
 			cfg, e, done, err := a.connect(c.Context())
 			if err != nil {
 				return err

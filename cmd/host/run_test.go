@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/orch-host/orch/config"
@@ -15,5 +18,19 @@ func TestParametersOfAServiceThatOnlyStartsOthersAreRefused(t *testing.T) {
 	var usage *usageError
 	if !errors.As(err, &usage) {
 		t.Errorf("got %v, want a wrong command line", err)
+	}
+}
+
+func TestAServiceThatOnlyStartsOthersIsStartedWithWait(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "orch.toml")
+	text := "[temporal]\nmode = 'external'\naddress = '127.0.0.1:1'\n[services.one]\nworkflow = 'DatabasePipelineWorkflow'\n[services.both]\nthen = ['one']\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root := newRoot()
+	root.SetArgs([]string{"--config", file, "start", "both"})
+	err := root.ExecuteContext(t.Context())
+	if exitCode(err) != exitUsage || !strings.Contains(err.Error(), "host start --wait both") {
+		t.Errorf("exit code %d, want %d: %v", exitCode(err), exitUsage, err)
 	}
 }
