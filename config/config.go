@@ -91,7 +91,7 @@ type Host struct {
 	LogLevel    string          `toml:"log_level" flag:"log-level" oneof:"debug info warn error" doc:"The least important lines to log."`
 	LogFormat   string          `toml:"log_format" flag:"log-format" oneof:"auto text json" doc:"How log lines look. 'auto' is text on a terminal and JSON elsewhere."`
 	Pipelines   string          `toml:"pipelines_dir" path:"true" default:"pipelines, beside orch.toml; without a file, in the state folder" doc:"Folder with declared pipelines: each <name>.yaml is the workflow type 'pipeline/<name>'."`
-	StopGrace   Duration        `toml:"stop_grace" flag:"stop-grace" min:"0s" doc:"How long running activities may go on when the host is asked to stop."`
+	StopGrace   Duration        `toml:"stop_grace" flag:"stop-grace" min:"0s" doc:"How long running activities may go on when the host is asked to stop; 0s: they are cancelled at once."`
 }
 
 // ServerTLS is the server side of TLS. A renewed certificate is taken up without a restart.

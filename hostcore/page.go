@@ -139,7 +139,7 @@ func (p pageHost) Stop(ctx context.Context, service string) error {
 	if p.reached() == nil {
 		return errStarting
 	}
-	_, err := p.Executor().Stop(ctx, service, executor.StopOptions{})
+	_, err := p.Executor().Stop(ctx, service, executor.StopOptions{Grace: executor.DefaultStopGrace})
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/orch-host/orch/bench/internal/machine"
 	"github.com/orch-host/orch/bench/internal/report"
@@ -114,7 +115,7 @@ func newRig(ctx context.Context, dir string) (_ *rig, err error) {
 		return nil, err
 	}
 	g.queue, err = bridge.New(bridge.Options{Router: routes, Logger: quiet}).Open(ctx, bridge.QueueOptions{
-		Service: "bench", TaskQueue: taskQueue, Client: c, Register: register,
+		Service: "bench", TaskQueue: taskQueue, Client: c, Register: register, StopTimeout: 30 * time.Second,
 		Missing: func() []string { return routes.Missing([]string{pluginActivity}) },
 	})
 	return g, err

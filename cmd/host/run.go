@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -305,6 +304,6 @@ at once. A service with a stop_workflow has that started, and waited for.`,
 		},
 	}
 	c.Flags().BoolVar(&o.Now, "now", false, "terminate at once, without clean-up")
-	c.Flags().DurationVar(&o.Grace, "grace", 30*time.Second, "how long the cancelled workflow may take to clean up")
+	c.Flags().DurationVar(&o.Grace, "grace", executor.DefaultStopGrace, "how long the cancelled workflow may take to clean up; 0s: not at all")
 	return c
 }

@@ -23,6 +23,9 @@ const (
 	// heartbeatThrottle is how often heartbeats, and with them cancellations,
 	// travel to and from the server.
 	heartbeatThrottle = time.Second
+	// stopMoment is what a worker takes to end when nothing runs in it, and to ask
+	// what does run to give up.
+	stopMoment = 500 * time.Millisecond
 	// noStopTimeout keeps the SDK from cancelling what still runs in a worker that
 	// another one has replaced; Queue.Stop has a bound of its own.
 	noStopTimeout = 30 * 24 * time.Hour
@@ -46,7 +49,7 @@ type QueueOptions struct {
 	// Limits are those of the plugins that the queue needs; nothing is polled
 	// while one of them has no seat left. Nil: none.
 	Limits      func() []Limit
-	StopTimeout time.Duration // how long running attempts may finish on Stop; default 30 s
+	StopTimeout time.Duration // how long running attempts may finish on Stop; zero: they are cancelled at once
 }
 
 // Queue polls one task queue.
@@ -66,9 +69,6 @@ type Queue struct {
 func (b *Bridge) Open(ctx context.Context, o QueueOptions) (*Queue, error) {
 	if o.MaxConcurrency <= 0 {
 		o.MaxConcurrency = defaultConcurrency
-	}
-	if o.StopTimeout <= 0 {
-		o.StopTimeout = 30 * time.Second
 	}
 	q := &Queue{b: b, o: o, done: make(chan struct{})}
 	ctx, q.stop = context.WithCancel(ctx)
@@ -198,7 +198,7 @@ func (q *Queue) await(stopping *sync.WaitGroup) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(q.o.StopTimeout):
+	case <-time.After(max(q.o.StopTimeout, stopMoment)):
 		q.b.o.Logger.Warn("a task queue was left with work that had not ended", "service", q.o.Service, "task_queue", q.o.TaskQueue, "after", q.o.StopTimeout.String())
 	}
 }

@@ -255,20 +255,30 @@ func TestAnAttemptWaitsForItsPluginThoughTheWorkerIsReplaced(t *testing.T) {
 }
 
 func TestAQueueThatIsStoppedEndsItsAttemptsInTime(t *testing.T) {
-	r, begun := router.New(), make(chan struct{}, 1)
-	offer(t, r, "a", "x", func(s stream) error { return ticking(s, begun, time.Minute) })
-	s := newStage(t, Options{Router: r, Grace: time.Second}, QueueOptions{StopTimeout: 3 * time.Second})
-	h := s.begin(t, "x", 1)
-	<-begun
-	asked := time.Now()
-	s.queue.Stop()
-	if took := time.Since(asked); took > 4*time.Second {
-		t.Errorf("it took %s", took)
-	}
-	err := h.Get(t.Context(), nil)
-	var app *temporal.ApplicationError
-	if !errors.As(err, &app) || app.Type() != typeWorkerStop {
-		t.Errorf("the attempt ended with %v", err)
+	for _, tt := range []struct {
+		name           string
+		timeout, bound time.Duration
+	}{
+		{"when their time is over", 3 * time.Second, 4 * time.Second},
+		{"at once", 0, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, begun := router.New(), make(chan struct{}, 1)
+			offer(t, r, "a", "x", func(s stream) error { return ticking(s, begun, time.Minute) })
+			s := newStage(t, Options{Router: r, Grace: time.Second}, QueueOptions{StopTimeout: tt.timeout})
+			h := s.begin(t, "x", 1)
+			<-begun
+			asked := time.Now()
+			s.queue.Stop()
+			if took := time.Since(asked); took > tt.bound {
+				t.Errorf("it took %s", took)
+			}
+			err := h.Get(t.Context(), nil)
+			var app *temporal.ApplicationError
+			if !errors.As(err, &app) || app.Type() != typeWorkerStop {
+				t.Errorf("the attempt ended with %v", err)
+			}
+		})
 	}
 }
 

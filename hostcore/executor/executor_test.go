@@ -263,9 +263,10 @@ func TestAStopCancelsAndTerminatesWhenTheGraceIsOver(t *testing.T) {
 		took      time.Duration
 		cleanup   bool
 	}{
-		{"it cleans up in time", running, canceled, StopOptions{}, "canceled", "", 3 * time.Second, true},
-		{"it ends by itself", running, done, StopOptions{}, "ended by itself", "", 3 * time.Second, true},
+		{"it cleans up in time", running, canceled, StopOptions{Grace: DefaultStopGrace}, "canceled", "", 3 * time.Second, true},
+		{"it ends by itself", running, done, StopOptions{Grace: DefaultStopGrace}, "ended by itself", "", 3 * time.Second, true},
 		{"it does not listen", running, running, StopOptions{Grace: 5 * time.Second}, "terminated", "manual stop", 5 * time.Second, true},
+		{"it has no time", running, canceled, StopOptions{}, "terminated", "manual stop", 0, true},
 		{"now", running, running, StopOptions{Now: true}, "terminated", "manual stop", 0, false},
 		{"it has ended before", done, done, StopOptions{}, "not running", "", 0, true},
 		{"it was never started", enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, 0, StopOptions{}, "not running", "", 0, true},
@@ -279,6 +280,9 @@ func TestAStopCancelsAndTerminatesWhenTheGraceIsOver(t *testing.T) {
 				out, err := executor(s).Stop(t.Context(), "knowledge_graph", tt.options)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if s.canceled == (tt.options.Now || out.How == "not running") {
+					t.Errorf("canceled: %v", s.canceled)
 				}
 				if out.How != tt.how || s.terminate != tt.terminate || time.Since(began) > tt.took {
 					t.Errorf("%+v, terminated for %q, after %s", out, s.terminate, time.Since(began))

@@ -11,10 +11,13 @@ import (
 	"github.com/orch-host/orch/config"
 )
 
+// DefaultStopGrace is how long a cancelled execution usually may take.
+const DefaultStopGrace = 30 * time.Second
+
 // StopOptions adjust one stop.
 type StopOptions struct {
 	Now   bool          // terminate at once, with no clean-up
-	Grace time.Duration // how long a cancelled execution may take; default 30 s
+	Grace time.Duration // how long a cancelled execution may take; zero: it is terminated right after the cancellation
 }
 
 // Stopped says what a stop did.
@@ -34,9 +37,6 @@ func (e *Executor) Stop(ctx context.Context, name string, o StopOptions) (*Stopp
 	s, err := e.Service(name)
 	if err != nil {
 		return nil, err
-	}
-	if o.Grace <= 0 {
-		o.Grace = 30 * time.Second
 	}
 	out := &Stopped{Service: name, WorkflowID: s.WorkflowID, How: "not running"}
 	st, err := e.describe(ctx, s, s.WorkflowID, "")
