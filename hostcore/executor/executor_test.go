@@ -44,6 +44,7 @@ type server struct {
 	mu        sync.Mutex
 	state     enumspb.WorkflowExecutionStatus // UNSPECIFIED: there is no execution; guarded by mu once something runs beside the test
 	stopping  bool                            // a clean-up runs
+	refusal   error                           // answers a question for the execution; guarded by mu
 	result    any
 	failure   error
 	onCancel  func()
@@ -128,6 +129,12 @@ func (s *server) stateOf(id string) enumspb.WorkflowExecutionStatus {
 }
 
 func (s *server) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	s.mu.Lock()
+	refusal := s.refusal
+	s.mu.Unlock()
+	if refusal != nil {
+		return nil, refusal
+	}
 	state := s.stateOf(id)
 	if state == enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
 		return nil, serviceerror.NewNotFound("no such workflow")

@@ -133,6 +133,8 @@ func (e *Executor) end(ctx context.Context, namespace string, run *Run, o StopOp
 			return "ended by itself", nil
 		case ctx.Err() != nil:
 			return "", ctx.Err()
+		case !errors.Is(err, context.DeadlineExceeded) && !errors.As(err, new(*GoneError)):
+			return "", err
 		}
 	}
 	switch err := c.TerminateWorkflow(ctx, run.WorkflowID, run.RunID, stopReason); {
