@@ -137,6 +137,9 @@ func (u *unit) endTrial() {
 
 func (u *unit) scheduleRetry(b plugin.Binary, err error) {
 	l := u.s.o.Limits
+	if u.backoffOf != b.Digest { // how often another version failed says nothing of this one
+		u.backoff, u.backoffOf = 0, b.Digest
+	}
 	u.backoff = min(max(u.backoff*2, l.BackoffMin), l.BackoffMax)
 	wait := u.backoff - time.Duration(rand.Int64N(int64(u.backoff)/4+1)) // jitter: up to a quarter sooner
 	u.retry.Reset(wait)

@@ -126,3 +126,17 @@ func TestAnAttachedPluginThatDoesNotAnswerIsNotWithdrawn(t *testing.T) {
 		})
 	}
 }
+
+func TestANewVersionDoesNotInheritTheBackOff(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		broken := conduct{launch: errors.New("no such library")}
+		w.behave("a-1.0.0", broken)
+		w.put(binary("a", "1.0.0", "x"))
+		time.Sleep(4 * time.Second) // three starts: the next pause is 4 s
+		w.behave("a-1.0.1", broken)
+		w.put(binary("a", "1.0.1", "x"))
+		if s := w.status("a"); s.State != Failed || time.Until(s.NextStart) > 500*time.Millisecond {
+			t.Errorf("after its first failure it waits for %s", time.Until(s.NextStart))
+		}
+	})
+}

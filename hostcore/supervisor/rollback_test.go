@@ -102,7 +102,7 @@ func TestAVersionInQuarantineIsNotGoneBackTo(t *testing.T) {
 			t.Errorf("after the swap: %+v", s)
 		}
 		starts := w.count("a-1.0.0")
-		time.Sleep(10*time.Second + 16*time.Second) // the crash and the back-off
+		time.Sleep(11 * time.Second) // the crash and the back-off
 		if s := w.status("a"); w.count("a-1.0.0") != starts || w.serving("x") != "2.0.0" || s.Restarts != 5 {
 			t.Errorf("after its crash: %+v", s)
 		}

@@ -30,6 +30,7 @@ type unit struct {
 	stopBring  context.CancelFunc
 	waiting    []request // answered by the bring-up under way
 	backoff    time.Duration
+	backoffOf  string // the digest that waited for it
 	retry      *time.Timer
 	probation  *time.Timer // nil: not on trial
 	restarting bool        // the bring-up replaces a crashed process, not a version
