@@ -295,20 +295,6 @@ func (u *unit) retire(i *plugin.Instance, drain time.Duration) {
 	})
 }
 
-// watch forwards the health that i pushes until its process ends.
-func (u *unit) watch(i *plugin.Instance) {
-	u.drains.Go(func() {
-		_ = i.Watch(u.s.ctx, func(s *pluginv1.Status) bool { // its end is seen through Done
-			select {
-			case u.healths <- health{i, s}:
-				return true
-			case <-u.s.ctx.Done():
-				return false
-			}
-		})
-	})
-}
-
 // judge acts on a health report of the active instance.
 func (u *unit) judge(h health) {
 	if h.instance != u.active {

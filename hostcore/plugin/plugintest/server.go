@@ -19,11 +19,13 @@ type Server struct {
 	mu      sync.Mutex
 	health  *pluginv1.Status
 	changed chan struct{}
+	hungUp  chan struct{}
+	watches int
 }
 
 // NewServer makes a plugin that is ready and echoes.
 func NewServer(m *pluginv1.Manifest) *Server {
-	return &Server{Manifest: m, health: &pluginv1.Status{Health: pluginv1.Status_READY}, changed: make(chan struct{})}
+	return &Server{Manifest: m, health: &pluginv1.Status{Health: pluginv1.Status_READY}, changed: make(chan struct{}), hungUp: make(chan struct{})}
 }
 
 func (s *Server) register(g *grpc.Server) { pluginv1.RegisterPluginServer(g, s) }
@@ -35,6 +37,21 @@ func (s *Server) Report(h pluginv1.Status_Health, message string) {
 	s.health = &pluginv1.Status{Health: h, Message: message}
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+// HangUp ends the streams of everybody who watches.
+func (s *Server) HangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.hungUp)
+	s.hungUp = make(chan struct{})
+}
+
+// Watches is how often somebody has begun to watch.
+func (s *Server) Watches() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watches
 }
 
 // Describe implements the wire contract.
@@ -49,6 +66,10 @@ func (s *Server) Configure(context.Context, *pluginv1.ConfigureRequest) (*plugin
 
 // Watch implements the wire contract.
 func (s *Server) Watch(_ *pluginv1.WatchRequest, stream grpc.ServerStreamingServer[pluginv1.Status]) error {
+	s.mu.Lock()
+	s.watches++
+	hungUp := s.hungUp
+	s.mu.Unlock()
 	for {
 		s.mu.Lock()
 		health, changed := s.health, s.changed
@@ -58,6 +79,8 @@ func (s *Server) Watch(_ *pluginv1.WatchRequest, stream grpc.ServerStreamingServ
 		}
 		select {
 		case <-changed:
+		case <-hungUp:
+			return nil
 		case <-stream.Context().Done():
 			return nil
 		}
