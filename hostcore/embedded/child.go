@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -28,6 +29,9 @@ type child struct {
 	liveness *os.File // its closing tells the child that the host is gone
 	tail     *ring
 	done     chan struct{} // closed when the process and its log reader ended
+
+	mu     sync.Mutex
+	reaped bool // its id and its group may be anyone's
 }
 
 // readyMessage is the line the devserver writes to its ready descriptor.
@@ -159,7 +163,14 @@ func (c *child) own(started chan<- error, logs *os.File, log *slog.Logger) {
 		forward(logs, c.tail, log)
 	}()
 	started <- nil
+	if awaitExit(c.Pid()) {
+		// What is left of the group has lost its server. It is killed while the
+		// leader is still unreaped, so that the group's id is certainly ours.
+		c.kill()
+		c.gone()
+	}
 	_ = c.cmd.Wait() // ProcessState says it all
+	c.gone()
 	// Nobody else should hold the pipe; a deadline keeps that from being vital.
 	_ = logs.SetReadDeadline(time.Now().Add(time.Second))
 	<-forwarded
@@ -219,4 +230,18 @@ func (c *child) Stop(ctx context.Context) error {
 	}
 }
 
-func (c *child) kill() { _ = syscall.Kill(-c.Pid(), syscall.SIGKILL) }
+// kill ends the group, unless it has ended.
+func (c *child) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reaped {
+		_ = syscall.Kill(-c.Pid(), syscall.SIGKILL)
+	}
+}
+
+// gone notes that the id of the group is no longer ours to kill.
+func (c *child) gone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reaped = true
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -99,6 +100,13 @@ func fakeDevserver(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if word == "helper" {
+		helper := exec.Command("sleep", "600")
+		if err := helper.Start(); err != nil {
+			return 1
+		}
+		_ = os.WriteFile("helper", []byte(strconv.Itoa(helper.Process.Pid)), 0o600)
+	}
 	say(map[string]any{"frontend": address, "ui": ui, "ui_reason": reason, "version": "fake", "pid": os.Getpid()})
 	if word == "deaf" {
 		select {}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -101,6 +102,35 @@ func TestAKilledServerComesBackOnTheSameAddress(t *testing.T) {
 	awaitEvent(t, events, Restarted)
 	if s.Address() != address || s.Pid() == pid || !healthy(within(t), address) {
 		t.Errorf("address %s, pid %d; want %s, another pid, and an answer", s.Address(), s.Pid(), address)
+	}
+}
+
+func TestWhatAServerHasStartedEndsWithIt(t *testing.T) {
+	for name, end := range map[string]func(s *Server) error{
+		"when it is killed":  func(s *Server) error { return syscall.Kill(s.Pid(), syscall.SIGKILL) },
+		"when it is stopped": func(s *Server) error { return s.Stop(within(t)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := fakeOptions(t, "helper", "serve")
+			s := mustStart(t, opts)
+			text, err := os.ReadFile(filepath.Join(opts.StateDir, "helper"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, err := strconv.Atoi(string(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
+			if err := end(s); err != nil {
+				t.Fatal(err)
+			}
+			for deadline := time.Now().Add(10 * time.Second); !gone(pid); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("process %d of its group outlives it", pid)
+				}
+			}
+		})
 	}
 }
 
