@@ -81,7 +81,10 @@ func (h *Host) open(ctx context.Context, b *bridge.Bridge, s config.Service, o b
 // register puts the workflows on the worker of a service.
 func (h *Host) register(r worker.Registry, s config.Service) {
 	folder, _ := s.Params["context"].(string)
-	workflows.Register(r, workflows.Options{ChatContext: folder})
+	workflows.Register(r, workflows.Options{
+		ChatContext: folder,
+		Stopping:    func(ctx context.Context, id string) (bool, error) { return h.Executor().Stopping(ctx, s.Namespace, id) },
+	})
 	pipeline.Register(r, h.pipelines, pipeline.Options{IsFailure: workflows.IsFailure})
 }
 

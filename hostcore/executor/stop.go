@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"github.com/orch-host/orch/config"
+	"github.com/orch-host/orch/hostcore/workflows"
 )
 
 // DefaultStopGrace is how long a cancelled execution usually may take.
@@ -77,7 +79,35 @@ func (e *Executor) endCleanup(ctx context.Context, s config.Service, out *Stoppe
 }
 
 // stopID is the id of the execution that takes down what a service set up.
-func stopID(s config.Service) string { return s.WorkflowID + "_stop" }
+func stopID(s config.Service) string { return workflows.StopID(s.WorkflowID) }
+
+// Stopping says whether the stop_workflow runs of the service whose workflow has
+// this id.
+func (e *Executor) Stopping(ctx context.Context, namespace, workflowID string) (bool, error) {
+	info, err := e.cleanup(ctx, namespace, workflows.StopID(workflowID))
+	return info != nil, err
+}
+
+// cleanup describes the execution with this id if it runs; nil when it does not.
+func (e *Executor) cleanup(ctx context.Context, namespace, id string) (*workflowpb.WorkflowExecutionInfo, error) {
+	c, err := e.clients.For(namespace)
+	if err != nil {
+		return nil, err
+	}
+	d, err := c.DescribeWorkflowExecution(ctx, id, "")
+	var none *serviceerror.NotFound
+	if errors.As(err, &none) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("describe workflow %s on %s: %w", id, e.clients.Address(), err)
+	}
+	info := d.GetWorkflowExecutionInfo()
+	if states[info.GetStatus()] != "running" {
+		return nil, nil
+	}
+	return info, nil
+}
 
 // StoppingError says that what a service set up is being taken down.
 type StoppingError struct {
@@ -92,21 +122,9 @@ func (e *StoppingError) Error() string {
 
 // stopping refuses a service whose stop_workflow runs.
 func (e *Executor) stopping(ctx context.Context, s config.Service) error {
-	c, err := e.clients.For(s.Namespace)
-	if err != nil {
+	info, err := e.cleanup(ctx, s.Namespace, stopID(s))
+	if info == nil {
 		return err
-	}
-	d, err := c.DescribeWorkflowExecution(ctx, stopID(s), "")
-	var none *serviceerror.NotFound
-	if errors.As(err, &none) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("describe workflow %s on %s: %w", stopID(s), e.clients.Address(), err)
-	}
-	info := d.GetWorkflowExecutionInfo()
-	if states[info.GetStatus()] != "running" {
-		return nil
 	}
 	run := Run{Service: s.Name, WorkflowID: stopID(s), RunID: info.GetExecution().GetRunId(), Workflow: s.StopWorkflow, TaskQueue: s.TaskQueue, Namespace: s.Namespace}
 	run.WebUI = e.webUI(s, &run)

@@ -1,9 +1,11 @@
 package workflows
 
 import (
+	"context"
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
@@ -31,6 +33,9 @@ type Options struct {
 	// ChatContext is the chat application's source folder, by the params of the service in the configuration. It is used
 	// by ChatSetupWorkflow when the params of a run name no context, as those of other clients may not.
 	ChatContext string
+	// Stopping says whether the execution runs that takes down what the workflow with this id has set up. Needed where
+	// ScheduledStartWorkflow runs.
+	Stopping func(ctx context.Context, workflowID string) (bool, error)
 }
 
 // Registry takes workflow registrations: a worker, a replayer or a test environment.
@@ -38,10 +43,13 @@ type Registry interface {
 	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
 }
 
-// Register registers every workflow of the package on r.
+// Register registers every workflow of the package on r, and what they ask the host where r takes activities.
 func Register(r Registry, o Options) {
 	for _, d := range definitions(o) {
 		r.RegisterWorkflowWithOptions(d.Fn, workflow.RegisterOptions{Name: d.Name})
+	}
+	if host, ok := r.(ActivityRegistry); ok && o.Stopping != nil {
+		host.RegisterActivityWithOptions(o.Stopping, activity.RegisterOptions{Name: stoppingActivity})
 	}
 }
 

@@ -112,6 +112,9 @@ func (w *world) run(t *testing.T, name string, args ...any) outcome {
 	env := suite.NewTestWorkflowEnvironment()
 	spy := &spy{late: w.late, lateAnswers: w.lateAnswers}
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{spy}})
+	if w.options.Stopping == nil {
+		w.options.Stopping = func(context.Context, string) (bool, error) { return false, nil }
+	}
 	Register(env, w.options)
 	env.RegisterDynamicActivity(w.act, activity.DynamicRegisterOptions{})
 	if w.prepare != nil {

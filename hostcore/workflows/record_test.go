@@ -62,7 +62,8 @@ func recordOne(t *testing.T, c client.Client, s scenario) {
 	host := worker.New(c, queue, worker.Options{
 		Identity: "recorder", MaxHeartbeatThrottleInterval: 100 * time.Millisecond, DefaultHeartbeatThrottleInterval: 100 * time.Millisecond,
 	})
-	Register(host, Options{ChatContext: recordedContext})
+	stopping := func(_ context.Context, id string) (bool, error) { return id == "stopping_1", nil }
+	Register(host, Options{ChatContext: recordedContext, Stopping: stopping})
 	host.RegisterDynamicActivity(w.act, activity.DynamicRegisterOptions{})
 	if err := host.Start(); err != nil {
 		t.Fatal(err)

@@ -36,8 +36,14 @@ func scenarios() []scenario {
 	return append(all, []scenario{
 		{name: composite, workflow: composite, status: "Completed", result: "ingest started: discovered=0 enriched=0 status=shipping",
 			answers: map[string]any{"logs_configure_activity": `{"a":1}`, "tail_and_ship_logs_activity": `{"status":"shipping"}`}},
+		// Recorded before such runs looked for a clean-up.
 		{name: ScheduledStart, workflow: ScheduledStart, status: "Completed", result: "Database pipeline fully configured: Neo4j + Qdrant",
 			args: []any{json.RawMessage(`{"workflow":"DatabasePipelineWorkflow","workflow_id":"scheduled_1","params":{"service_name":"demo"}}`)}},
+		{name: ScheduledStart + "-looked", workflow: ScheduledStart, status: "Completed", result: "Database pipeline fully configured: Neo4j + Qdrant",
+			args: []any{json.RawMessage(`{"workflow":"DatabasePipelineWorkflow","workflow_id":"scheduled_2","params":{"service_name":"demo"}}`)}},
+		{name: ScheduledStart + "-stopping", workflow: ScheduledStart, status: "Completed",
+			result: "skipped: what DatabasePipelineWorkflow has set up as stopping_1 is being taken down (workflow stopping_1_stop)",
+			args:   []any{json.RawMessage(`{"workflow":"DatabasePipelineWorkflow","workflow_id":"stopping_1"}`)}},
 		{name: "ContainerLogsIngestWorkflow-object", workflow: "ContainerLogsIngestWorkflow", status: "Completed", result: "container_logs ingest configured",
 			args: []any{json.RawMessage(`{"template_path":"t.yaml","log_paths":["/var/log"],"service_name":"demo","loki_endpoint":"http://loki:3100"}`)}},
 		{name: "LogsPipelineWorkflow-failed", workflow: "LogsPipelineWorkflow", args: []any{named}, status: "Failed",
