@@ -81,7 +81,7 @@ func (b *backend) Manifest(name string) ([]byte, error) {
 
 func (b *backend) Reload(name string) []supervisor.Result {
 	_ = (*Host)(b).loadPipelines() // what is wrong is noted for Ready
-	return b.supervisor.Reload(context.Background(), name)
+	return (*Host)(b).reload(context.Background(), name)
 }
 
 func (b *backend) Rollback(name string) (supervisor.Result, error) {

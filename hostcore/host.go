@@ -123,6 +123,7 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		h.supervisor.Start(gctx) // what fails is in its status
+		h.clearStore(gctx)
 		return nil
 	})
 	g.Go(func() error { return h.openTemporal(gctx, running) })
@@ -318,7 +319,7 @@ func (h *Host) namespaces() []string {
 
 // watchFolders reloads plugins and pipelines when their folders change.
 func (h *Host) watchFolders(ctx context.Context) {
-	h.watch(ctx, h.cfg.Plugins.Dir, func() { h.supervisor.Reload(ctx, "") })
+	h.watch(ctx, h.cfg.Plugins.Dir, func() { h.reload(ctx, "") })
 	if _, err := os.Stat(h.cfg.Host.Pipelines); err == nil {
 		h.watch(ctx, h.cfg.Host.Pipelines, func() { _ = h.loadPipelines() }) // what is wrong is noted for Ready
 	}

@@ -279,6 +279,12 @@ func Environment(allow, environ []string) []string {
 	return env
 }
 
+// Collect removes the stored binaries that were not used for the time given, and
+// are not used now. Whatever is in a plugin folder was used by the last Find.
+func (c *Catalog) Collect(used []string, unused time.Duration) ([]store.Entry, error) {
+	return c.o.Store.Collect(used, unused)
+}
+
 // Close stops what was described and never used.
 func (c *Catalog) Close() {
 	c.mu.Lock()

@@ -13,7 +13,8 @@
 // Lifecycle of an entry: Add copies a file in, or finds that its content is
 // already here and hashes that copy again (Verify), unless file and copy are
 // known to be unchanged; SaveManifest and Manifest cache its description, and
-// Collect removes the entries nobody names. What runs is not hashed once more
+// Collect removes the entries that nobody has used for a while: the modification
+// time of an entry's folder is when it was used last. What runs is not hashed once more
 // before each start: nobody but the host's user can write to the folder.
 //
 // Invariants:

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -92,7 +91,7 @@ func (s *Store) Add(path string) (Entry, error) {
 		return Entry{}, err
 	}
 	binary := func(digest string) string { return filepath.Join(s.dir, digest, binName) }
-	if digest, ok := s.known.digest(path, info, binary); ok {
+	if digest, ok := s.known.digest(path, info, binary); ok && s.used(digest) {
 		return s.Get(digest)
 	}
 	began := time.Now()
@@ -134,7 +133,7 @@ func (s *Store) place(stage, digest string) error {
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		if s.Verify(digest) == nil {
+		if s.Verify(digest) == nil && s.used(digest) {
 			return nil
 		}
 		// Moved aside rather than emptied: a process may run from it.
@@ -224,28 +223,6 @@ func (s *Store) Verify(digest string) error {
 		return fmt.Errorf("%w: %s has digest %s; copy the plugin into the plugin folder again", ErrCorrupt, f.Name(), got)
 	}
 	return nil
-}
-
-// Collect removes the entries whose digest is not in keep and returns what it
-// removed. A process that runs from a removed binary goes on.
-func (s *Store) Collect(keep []string) ([]Entry, error) {
-	list, err := s.List()
-	if err != nil {
-		return nil, err
-	}
-	var removed []Entry
-	var errs []error
-	for _, e := range list {
-		if slices.Contains(keep, e.Digest) {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Dir(e.Path)); err != nil {
-			errs = append(errs, fmt.Errorf("remove %s from the plugin store: %w", e.Digest, err))
-			continue
-		}
-		removed = append(removed, e)
-	}
-	return removed, errors.Join(errs...)
 }
 
 func (s *Store) entryDir(digest string) (string, error) {

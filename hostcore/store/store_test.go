@@ -266,8 +266,16 @@ func TestManifestsAreCachedByDigest(t *testing.T) {
 	}
 }
 
-func TestCollectRemovesWhatNobodyNames(t *testing.T) {
+func TestCollectRemovesWhatNobodyHasUsed(t *testing.T) {
+	const week = 7 * 24 * time.Hour
 	s, dir := open(t), folder(t)
+	age := func(e store.Entry) {
+		t.Helper()
+		long := time.Now().Add(-week - time.Hour)
+		if err := os.Chtimes(filepath.Dir(e.Path), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
 	keep, err := s.Add(write(t, filepath.Join(dir, "keep"), []byte("keep"), 0o755))
 	if err != nil {
 		t.Fatal(err)
@@ -276,9 +284,30 @@ func TestCollectRemovesWhatNobodyNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	removed, err := s.Collect([]string{keep.Digest})
+	found, err := s.Add(write(t, filepath.Join(dir, "found"), []byte("found"), 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	age(keep)
+	age(found)
+	if removed, err := s.Collect([]string{keep.Digest, found.Digest, "attached"}, week); err != nil || len(removed) != 0 {
+		t.Errorf("removed %+v, %v although all is used", removed, err)
+	}
+	age(keep)
+	age(drop)
+	age(found)
+	if _, err := s.Add(filepath.Join(dir, "found")); err != nil {
+		t.Fatal(err)
+	}
+	removed, err := s.Collect([]string{keep.Digest}, week)
 	if err != nil || len(removed) != 1 || removed[0].Digest != drop.Digest {
 		t.Errorf("removed %+v, %v", removed, err)
+	}
+	if _, err := s.Get(found.Digest); err != nil {
+		t.Errorf("what was found in the folder just now: %v", err)
+	}
+	if removed, err := s.Collect(nil, week); err != nil || len(removed) != 0 {
+		t.Errorf("removed %+v, %v, which were used an hour ago at the most", removed, err)
 	}
 	if _, err := s.Get(drop.Digest); !errors.Is(err, store.ErrNotStored) {
 		t.Errorf("got %v, want ErrNotStored", err)

@@ -15,12 +15,14 @@ type request struct {
 	lift     bool            // lift the binary's quarantine
 	refusal  *Refusal        // the file in place of the one that serves may not run: keep that one
 	rollback bool
+	digests  bool // tell what is in use
 	answer   chan outcome
 }
 
 type outcome struct {
 	Result
-	err error
+	err     error
+	digests []string // when that was asked
 }
 
 // ask hands over what is wanted and returns a function that waits for the
@@ -64,5 +66,5 @@ func (u *unit) send(r request) waiter {
 }
 
 func (u *unit) unanswered(err error) outcome {
-	return outcome{Result{Name: u.name, Change: "failed", Error: err.Error()}, err}
+	return outcome{Result: Result{Name: u.name, Change: "failed", Error: err.Error()}, err: err}
 }

@@ -41,6 +41,7 @@ type unit struct {
 	status   Status
 	source   plugin.Binary // what served last; empty after a withdrawal
 	draining int
+	leaving  map[string]int // earlier processes that have not ended yet, by digest
 }
 
 type broughtUp struct {
@@ -59,7 +60,7 @@ func newUnit(s *Supervisor, name string) *unit {
 	u := &unit{s: s, name: name, requests: make(chan request, 8), healths: make(chan health), brought: make(chan broughtUp),
 		retry: time.NewTimer(time.Hour)}
 	u.retry.Stop()
-	u.status = Status{Name: name, State: Starting}
+	u.status, u.leaving = Status{Name: name, State: Starting}, map[string]int{}
 	return u
 }
 
@@ -126,6 +127,10 @@ func exitOf(i *plugin.Instance) error {
 // handle takes a request to the point where it is answered or a bring-up that
 // will answer it is under way.
 func (u *unit) handle(r request) {
+	if r.digests {
+		r.answer <- outcome{digests: u.digests()}
+		return
+	}
 	if r.rollback {
 		u.handleRollback(r)
 		return
@@ -282,11 +287,15 @@ func (u *unit) withdraw() {
 func (u *unit) retire(i *plugin.Instance, drain time.Duration) {
 	u.mu.Lock()
 	u.draining++
+	u.leaving[i.Digest]++
 	u.mu.Unlock()
 	u.drains.Go(func() {
 		report := i.Drain(context.Background(), drain, u.s.o.Limits.Grace)
 		u.mu.Lock()
 		u.draining--
+		if u.leaving[i.Digest]--; u.leaving[i.Digest] == 0 {
+			delete(u.leaving, i.Digest)
+		}
 		u.mu.Unlock()
 		if report.Canceled > 0 {
 			u.s.logger(u.name).Warn("attempts were cancelled because the drain time was over",
