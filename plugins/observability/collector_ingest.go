@@ -92,11 +92,27 @@ func (g *group) enableOTLP(ctx context.Context, in OTLPApps) (string, error) {
 	if text, err = g.validated(ctx, c, name, text); err != nil {
 		return "", err
 	}
-	file := filepath.Join(sdk.StateDir(ctx), "collector-otlp", name+".yaml")
+	file := filepath.Join(otlpFolder(sdk.StateDir(ctx)), name+".yaml")
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return "", fmt.Errorf("keep the configuration: %w", err)
 	}
 	return file, replaceFile(file, []byte(text))
+}
+
+// otlpFolder is where the configurations that enable_otlp_receiver_activity gave are.
+func otlpFolder(state string) string { return filepath.Join(state, "collector-otlp") }
+
+// readOTLPConfig reads one of them, and no other file of this machine.
+func readOTLPConfig(state, path string) ([]byte, error) {
+	if dir := otlpFolder(state); filepath.Dir(filepath.Clean(path)) != dir || filepath.Ext(path) != ".yaml" {
+		return nil, fmt.Errorf("%q is not a file of %s", path, dir)
+	}
+	folder, err := os.OpenRoot(otlpFolder(state)) // a link does not lead out of it either
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	return folder.ReadFile(filepath.Base(path))
 }
 
 // checkOTLP refuses an endpoint that the collector does not listen on.
@@ -180,12 +196,9 @@ type OTLPConfig struct {
 
 // routeOTLP is collect_and_route_otlp_activity: it sends a record as an application would, and sees it arrive.
 func (g *group) routeOTLP(ctx context.Context, in OTLPConfig) (Pushed, error) {
-	text, err := os.ReadFile(in.ConfigPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = sdk.NonRetryable(fmt.Errorf("config_path: %w; run enable_otlp_receiver_activity first", err))
-	}
+	text, err := readOTLPConfig(sdk.StateDir(ctx), in.ConfigPath)
 	if err != nil {
-		return Pushed{}, err
+		return Pushed{}, sdk.NonRetryable(fmt.Errorf("config_path: %w; give what enable_otlp_receiver_activity gave", err))
 	}
 	done, out, err := g.push(ctx, string(text))
 	if err != nil {
@@ -307,22 +320,8 @@ func render(path, standard string, values map[string]any) (string, error) {
 	if err != nil {
 		return "", sdk.NonRetryable(fmt.Errorf("template_path: %w", err)) // it names file and line
 	}
-	var check object
-	if err := yaml.Unmarshal(out.Bytes(), &check); err != nil {
-		return "", sdk.NonRetryable(fmt.Errorf("%s does not give YAML: %w, in:\n%s", name, err, numbered(out.String())))
+	if _, err := unmarshalObject(out.Bytes()); err != nil {
+		return "", sdk.NonRetryable(fmt.Errorf("%s, filled in, does not give YAML: %w", name, err))
 	}
 	return out.String(), nil
-}
-
-// numbered puts line numbers before the lines, the first hundred of them.
-func numbered(text string) string {
-	var out strings.Builder
-	n := 0
-	for line := range strings.Lines(text) {
-		if n++; n > 100 {
-			break
-		}
-		fmt.Fprintf(&out, "%3d  %s", n, line)
-	}
-	return out.String()
 }

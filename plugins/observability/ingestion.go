@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/orch-host/orch/sdk"
 )
 
@@ -37,7 +35,8 @@ func parseIngestion(text string) (ingestion, error) {
 	if err := checkIngestName(in.name); err != nil {
 		return in, err
 	}
-	if err := yaml.Unmarshal([]byte(text), &in.config); err != nil {
+	var err error
+	if in.config, err = unmarshalObject([]byte(text)); err != nil {
 		return in, sdk.NonRetryable(fmt.Errorf("the configuration is not YAML: %w", err))
 	}
 	return in, nil

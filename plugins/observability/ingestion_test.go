@@ -126,7 +126,7 @@ func TestTemplatesTakeValuesInBothNotationsAndNameTheLineOfAMistake(t *testing.T
 		"a: 1\nb: {{ .nothing }}\n": "t.yaml:2:",
 		"a: 1\n\nb: {{ nothing }}":  "t.yaml:3:",
 		"a: {{ if }}":               "t.yaml:1:",
-		"a: b: c\n":                 "does not give YAML",
+		"a: b: c\n":                 "t.yaml, filled in, does not give YAML: line 1",
 	} {
 		if _, err := render(file(text), "", values); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", text, err, want)
