@@ -71,7 +71,7 @@ func (g *group) generateConfig(ctx context.Context, in ContainerLogs) (string, e
 type OTLPApps struct {
 	TemplatePath string `json:"template_path,omitempty" jsonschema:"file with a Go template of collector configuration; values: template_path, service_name, otlp_endpoint; functions: yaml; default: nothing beside the receivers that are always on"`
 	ServiceName  string `json:"service_name,omitempty" jsonschema:"name of this piece of configuration; default: the service of the task queue"`
-	OTLPEndpoint string `json:"otlp_endpoint,omitempty" jsonschema:"where the applications send: a port of the collector on this machine; default http://localhost:4318"`
+	OTLPEndpoint string `json:"otlp_endpoint,omitempty" jsonschema:"where the applications send: a port of the collector on this machine; default http://localhost:4318 unless collector.http_port or bind is set"`
 }
 
 // enableOTLP is enable_otlp_receiver_activity; its result is the path of the configuration.
@@ -81,7 +81,7 @@ func (g *group) enableOTLP(ctx context.Context, in OTLPApps) (string, error) {
 	if err := checkIngestName(name); err != nil {
 		return "", err
 	}
-	endpoint := cmp.Or(in.OTLPEndpoint, fmt.Sprintf("http://localhost:%d", cmp.Or(c.Collector.HTTPPort, otlpHTTP)))
+	endpoint := cmp.Or(in.OTLPEndpoint, c.otlp())
 	if err := c.checkOTLP(endpoint); err != nil {
 		return "", err
 	}

@@ -23,7 +23,7 @@ type Ingest struct {
 	Include              []string          `json:"include,omitempty" jsonschema:"globs with **; relative ones are below each root; default **/*.log when there are roots"`
 	Exclude              []string          `json:"exclude,omitempty" jsonschema:"globs of files and folders to leave out"`
 	Labels               map[string]string `json:"labels,omitempty"`
-	Endpoint             string            `json:"endpoint,omitempty" jsonschema:"OTLP/HTTP receiver; default http://localhost:4318"`
+	Endpoint             string            `json:"endpoint,omitempty" jsonschema:"OTLP/HTTP receiver; default the stack's collector, http://localhost:4318 unless collector.http_port or bind is set"`
 	BatchSize            int               `json:"batch_size,omitempty" jsonschema:"records per request at most; default 1000"`
 	FlushIntervalSeconds float64           `json:"flush_interval_seconds,omitempty" jsonschema:"an incomplete batch is sent after this; default 0.5"`
 	Format               string            `json:"format,omitempty" jsonschema:"auto, plain, rfc3339, syslog, json, docker or docker-local; default auto"`
@@ -110,7 +110,8 @@ func checkURL(path, text string) error {
 
 // configureIngest lays the workflow's params over the configured defaults. The params may be a service's name.
 func (g *group) configureIngest(_ context.Context, params any) (Ingest, error) {
-	in := g.current().Ingest
+	c := g.current()
+	in := c.Ingest
 	switch p := params.(type) {
 	case nil:
 	case string:
@@ -133,7 +134,7 @@ func (g *group) configureIngest(_ context.Context, params any) (Ingest, error) {
 		return in, &sdk.Error{Type: "InvalidIngest", NonRetryable: true, Message: "configure log ingest: " + text.String()[2:] +
 			"; mend the service's params or [" + settings + ".ingest]"}
 	}
-	in.Endpoint = cmp.Or(in.Endpoint, "http://localhost:4318")
+	in.Endpoint = cmp.Or(in.Endpoint, c.otlp())
 	in.BatchSize = cmp.Or(in.BatchSize, 1000)
 	in.FlushIntervalSeconds = cmp.Or(in.FlushIntervalSeconds, 0.5)
 	if len(in.Roots) > 0 && len(in.Include) == 0 {

@@ -48,7 +48,7 @@ type Shipment struct {
 	Files                []string          `json:"files"`
 	Labels               map[string]string `json:"labels,omitempty" jsonschema:"of files that label_enrichment_activity has not seen"`
 	Protocol             string            `json:"protocol,omitempty" jsonschema:"otlp, the default: OTLP/HTTP with protobuf; otlp_json: with JSON"`
-	Endpoint             string            `json:"endpoint"`
+	Endpoint             string            `json:"endpoint,omitempty" jsonschema:"OTLP/HTTP receiver; default the stack's collector"`
 	BatchSize            int               `json:"batch_size,omitempty"`
 	FlushIntervalSeconds float64           `json:"flush_interval_seconds,omitempty"`
 	TimeoutSeconds       float64           `json:"timeout_seconds,omitempty" jsonschema:"of one request; default 30"`
@@ -74,8 +74,9 @@ func (g *group) ship(ctx context.Context, in Shipment) (Shipped, error) {
 	refuse := func(err error) (Shipped, error) {
 		return done, &sdk.Error{Type: sdk.TypeInvalidInput, NonRetryable: true, Message: fmt.Sprintf("ship the logs of %s: %v", name, err), Err: err}
 	}
-	o := g.current().Ship.options()
-	o.Endpoint, o.BatchLines = in.Endpoint, in.BatchSize
+	c := g.current()
+	o := c.Ship.options()
+	o.Endpoint, o.BatchLines = cmp.Or(in.Endpoint, c.otlp()), in.BatchSize
 	o.FlushInterval, o.RequestTimeout = seconds(in.FlushIntervalSeconds), seconds(in.TimeoutSeconds)
 	switch in.Protocol {
 	case "", "otlp":

@@ -2,7 +2,6 @@ package observability
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -99,7 +98,7 @@ const noMetrics = "none"
 
 // metricsEndpoint is where the shipments' metrics go: the stack's collector, unless another one is named.
 func (c Config) metricsEndpoint() string {
-	return cmp.Or(c.Ship.MetricsEndpoint, fmt.Sprintf("http://localhost:%d", cmp.Or(c.Collector.HTTPPort, otlpHTTP)))
+	return cmp.Or(c.Ship.MetricsEndpoint, c.otlp())
 }
 
 // pushMetrics makes the pusher follow the configuration.

@@ -150,6 +150,9 @@ func (c Config) local(port int) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
 }
 
+// otlp is where the stack's collector takes OTLP over HTTP, as it is reached from this machine.
+func (c Config) otlp() string { return c.local(cmp.Or(c.Collector.HTTPPort, otlpHTTP)) }
+
 // object is a YAML or JSON object.
 type object = map[string]any
 
