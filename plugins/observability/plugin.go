@@ -83,8 +83,15 @@ func (g *group) configure(ctx context.Context, c Config) error {
 	if err := g.docker.Configure(c.Docker, settings+".docker"); err != nil {
 		return err
 	}
+	err := g.keeper.open(sdk.StateDir(ctx))
+	if err == nil {
+		err = g.pushMetrics(c)
+	}
+	if err != nil {
+		return errors.Join(err, g.docker.Configure(g.current().Docker, settings+".docker"))
+	}
 	g.config.Store(&c)
-	return errors.Join(g.keeper.open(sdk.StateDir(ctx)), g.pushMetrics(c))
+	return nil
 }
 
 // current is the configuration in force; all defaults before the first one. What its ingest refers to is the caller's.

@@ -101,7 +101,7 @@ func (c Config) metricsEndpoint() string {
 	return cmp.Or(c.Ship.MetricsEndpoint, c.otlp())
 }
 
-// pushMetrics makes the pusher follow the configuration.
+// pushMetrics makes the pusher follow the configuration. When it cannot, the one before goes on.
 func (g *group) pushMetrics(c Config) error {
 	g.pushing.Lock()
 	defer g.pushing.Unlock()
@@ -109,8 +109,8 @@ func (g *group) pushMetrics(c Config) error {
 	if endpoint == g.pushedTo {
 		return nil
 	}
-	g.stopPushing()
 	if endpoint == noMetrics {
+		g.stopPushing()
 		return nil
 	}
 	registry := prometheus.NewRegistry()
@@ -118,11 +118,12 @@ func (g *group) pushMetrics(c Config) error {
 		return err
 	}
 	host, _ := os.Hostname() // without a name the metrics are told apart by shipment
-	var err error
-	if g.pusher, err = metrics.Push(metrics.Options{Endpoint: endpoint, Service: "orch-shipper", Host: host, Gatherer: registry, Logger: slog.Default()}); err != nil {
+	pusher, err := metrics.Push(metrics.Options{Endpoint: endpoint, Service: "orch-shipper", Host: host, Gatherer: registry, Logger: slog.Default()})
+	if err != nil {
 		return err
 	}
-	g.pushedTo = endpoint
+	g.stopPushing()
+	g.pusher, g.pushedTo = pusher, endpoint
 	return nil
 }
 
