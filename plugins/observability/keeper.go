@@ -45,6 +45,7 @@ type keeper struct {
 	again   time.Duration        // when a shipment that has failed is begun again; default 10s
 	stop    chan struct{}
 	done    chan struct{}
+	ending  sync.WaitGroup // shippers whose wish another process took back
 }
 
 type shipment struct {
@@ -129,8 +130,8 @@ func (k *keeper) follow() {
 	}
 	for dir, s := range k.running {
 		if !slices.Contains(found, filepath.Join(dir, wishFile)) {
-			k.end(context.Background(), s)
 			delete(k.running, dir)
+			k.ending.Go(func() { k.end(context.Background(), s) }) // a next one of its name waits for its folder
 		}
 	}
 }
@@ -289,6 +290,7 @@ func (k *keeper) close(ctx context.Context) error {
 		all.Go(func() { k.end(ctx, s) })
 	}
 	all.Wait()
+	k.ending.Wait()
 	clear(k.running)
 	return nil
 }

@@ -91,3 +91,54 @@ func TestFilesThatAWishNoLongerNamesAreLetGo(t *testing.T) {
 		t.Errorf("files %q; running since %s, before that %s", got, st.Since, since)
 	}
 }
+
+// TestShipmentsThatAnotherProcessEndedHoldNobodyUp: each of them may take five
+// seconds to end when its receiver does not answer.
+func TestShipmentsThatAnotherProcessEndedHoldNobodyUp(t *testing.T) {
+	k := keep(t, 0)
+	names := []string{"a", "b", "c"}
+	for _, name := range names {
+		log := filepath.Join(t.TempDir(), "app.log")
+		if err := os.WriteFile(log, []byte("a line\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := k.wishFor(wish{Name: name, Options: shipper.Options{Endpoint: "http://127.0.0.1:1"}, Files: []shipper.File{{Path: log}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tries := func() (n int) {
+		for _, l := range k.list() {
+			if len(l.Status.Metrics.Retries) > 0 {
+				n++
+			}
+		}
+		return n
+	}
+	for deadline := time.Now().Add(30 * time.Second); tries() < len(names); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("they have not all begun: %+v", k.list())
+		}
+	}
+	for _, name := range names {
+		if err := os.Remove(filepath.Join(k.folder(name), wishFile)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	for len(k.list()) > 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if took := time.Since(began); took > 4*time.Second { // they are looked for once a second
+		t.Errorf("the keeper was held up for %s", took)
+	}
+	if err := k.wishFor(wish{Name: "a", Options: shipper.Options{Endpoint: "http://127.0.0.1:1"}, Files: []shipper.File{{Path: "/nowhere/app.log"}}}); err != nil {
+		t.Fatal(err)
+	}
+	awaitState(t, k, shipper.Running) // once the one before has given up their folder
+	if err := k.close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 14*time.Second {
+		t.Errorf("all of them took %s to end, one after the other", took)
+	}
+}
