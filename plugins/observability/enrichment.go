@@ -4,11 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/orch-host/orch/sdk"
 )
@@ -57,7 +61,7 @@ func (g *group) enrich(ctx context.Context, in Enrichment) ([]Found, error) {
 		f.Labels = labels
 		all = append(all, f)
 	}
-	return all, g.enriched.remember(sdk.StateDir(ctx), all)
+	return all, g.enriched.remember(ctx, sdk.StateDir(ctx), all)
 }
 
 // attributes turns labels into resource attributes: the usual short names get their semantic ones.
@@ -89,9 +93,14 @@ func (e *enriched) load(dir string) (map[string]Found, error) {
 	return known, nil
 }
 
-func (e *enriched) remember(dir string, files []Found) error {
+func (e *enriched) remember(ctx context.Context, dir string, files []Found) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	unlock, err := lockFile(ctx, filepath.Join(dir, "enriched.lock")) // during a swap there are two processes
+	if err != nil {
+		return fmt.Errorf("remember the labels of logs: %w", err)
+	}
+	defer unlock()
 	known, err := e.load(dir)
 	if err != nil {
 		return err
@@ -101,6 +110,29 @@ func (e *enriched) remember(dir string, files []Found) error {
 		known[f.Path] = f
 	}
 	return writeJSON(filepath.Join(dir, "enriched.json"), known)
+}
+
+// lockFile waits until no other process holds the lock. The kernel frees it when its holder dies.
+func lockFile(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+		case err == nil:
+			return func() { f.Close() }, nil
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("lock %s, which another process holds: %w", path, ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // writeJSON replaces a file in one step.
