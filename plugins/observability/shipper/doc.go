@@ -32,7 +32,10 @@
 //   - A rotated file is read to its end before it is let go. Its descriptor is kept while it is read; after a crash it is
 //     found by inode in its folder. When a file was truncated, its copy (copytruncate) is found by those same hashes and
 //     read on from where reading had come to.
-//   - The one rotation that can cost lines: a file that is copied and truncated under a writer that does not append, twice
-//     between two looks. Such copies begin with NUL bytes all alike, so that which of them was read cannot be told; a lone one of them may be read twice.
+//   - The one rotation that can cost lines: a file that is copied and truncated (copytruncate) under a writer that does not
+//     append. Such a writer goes on behind a hole, so that the file and its copies begin with NUL bytes, all alike, and which
+//     of them was read cannot be told. Lines can be lost with a single truncation, when a look falls into the copy, and
+//     with two of them between two looks; a lone copy may be read twice. A writer in append mode leaves no
+//     hole, and rotation by renaming (logrotate's create) makes no copy: either is the remedy.
 //   - No goroutine and no descriptor is held per file; an idle file costs one stat per sweep.
 package shipper
