@@ -32,6 +32,8 @@ type Options struct {
 	// OutageGrace is how long an engine that answered before and then went
 	// away is waited for. Default 45 s; negative: not at all.
 	OutageGrace time.Duration
+	// RunLimit is how long a throw-away container may run. Default 2 min.
+	RunLimit time.Duration
 	// ClientOpts are added to the Docker client's own.
 	ClientOpts []client.Opt
 }
@@ -51,6 +53,7 @@ const localhost = "127.0.0.1" // where an engine on this machine is
 // New makes an Engine; it does not connect yet (see [Engine.Ping]).
 func New(o Options) (*Engine, error) {
 	o.OutageGrace = cmp.Or(o.OutageGrace, 45*time.Second)
+	o.RunLimit = cmp.Or(o.RunLimit, 2*time.Minute)
 	opts := []client.Opt{client.FromEnv, client.WithTraceOptions(otelhttp.WithFilter(tracing.InTrace))}
 	if o.Host != "" {
 		opts = append(opts, client.WithHost(o.Host))

@@ -24,7 +24,7 @@ type RunResult struct {
 const leftoverAge = 10 * time.Minute
 
 // Run runs the spec's command in a throw-away container of the same image,
-// with its files, and waits for its end: a component's own check of a
+// with its files, and waits for its end, up to [Options].RunLimit: a component's own check of a
 // configuration before it replaces anything. Ports, restart policy and
 // readiness of the spec are ignored, named volumes and networks left out. A
 // command that fails is a result, not an error.
@@ -56,12 +56,15 @@ func (e *Engine) Run(ctx context.Context, spec Spec) (RunResult, error) {
 	if err := e.copyFiles(ctx, s, id); err != nil {
 		return RunResult{}, err
 	}
-	ended, waitErr := e.api.ContainerWait(ctx, id, dcontainer.WaitConditionNextExit)
+	ended, waitErr, leave := e.wait(ctx, id)
+	defer leave()
 	if err := e.api.ContainerStart(ctx, id, dcontainer.StartOptions{}); err != nil {
 		r := &ensuring{Engine: e, s: s}
 		return RunResult{}, r.startFailed(ctx, err)
 	}
 	var res RunResult
+	limit := time.NewTimer(e.opts.RunLimit)
+	defer limit.Stop()
 	select {
 	case end := <-ended:
 		if end.Error != nil {
@@ -70,6 +73,12 @@ func (e *Engine) Run(ctx context.Context, spec Spec) (RunResult, error) {
 		res.ExitCode = int(end.StatusCode)
 	case err := <-waitErr:
 		return res, fmt.Errorf("wait for %s in a container of %s: %w", strings.Join(s.Cmd, " "), s.Image, errors.Join(ctx.Err(), err))
+	case <-limit.C:
+		out, err := e.logs(ctx, id, tailLines, "")
+		if err != nil {
+			out = err.Error()
+		}
+		return res, fmt.Errorf("%s in a container of %s has not ended after %s and was stopped%s", s.redact(strings.Join(s.Cmd, " ")), s.Image, e.opts.RunLimit, logTail(s.redact(strings.TrimSpace(out))))
 	}
 	out, err := e.logs(ctx, id, 200, "")
 	if err != nil {
@@ -77,6 +86,24 @@ func (e *Engine) Run(ctx context.Context, spec Spec) (RunResult, error) {
 	}
 	res.Output = s.redact(out)
 	return res, nil
+}
+
+// wait begins to wait for the container's next end. leave ends the waiting, also
+// of the client's goroutine, which would wait forever for its answer to be taken.
+func (e *Engine) wait(ctx context.Context, id string) (ended <-chan dcontainer.WaitResponse, failed <-chan error, leave func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	answers, errs := e.api.ContainerWait(ctx, id, dcontainer.WaitConditionNextExit)
+	end, fail, over := make(chan dcontainer.WaitResponse, 1), make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(over)
+		select { // it gives one of them, whatever happens, once ctx has ended
+		case a := <-answers:
+			end <- a
+		case err := <-errs:
+			fail <- err
+		}
+	}()
+	return end, fail, func() { cancel(); <-over }
 }
 
 // sweepRuns removes throw-away containers of the owner that a crash left:
