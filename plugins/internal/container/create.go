@@ -15,6 +15,10 @@ import (
 	"github.com/docker/go-connections/nat"
 )
 
+// createGrace is how long the engine may still take to make a container when
+// the work has been canceled; that takes it well below a second.
+const createGrace = 5 * time.Second
+
 // create makes the container under the given name, without its files. A
 // taken name is errRace.
 func (e *Engine) create(ctx context.Context, s Spec, digest, name string, extra map[string]string) (id string, err error) {
@@ -63,7 +67,12 @@ func (e *Engine) create(ctx context.Context, s Spec, digest, name string, extra 
 			first.Name: {Aliases: first.Aliases},
 		}}
 	}
-	created, err := e.api.ContainerCreate(ctx, config, host, networking, nil, name)
+	// A cancellation does not reach the engine in time: it would make the
+	// container, and nobody would know.
+	making, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(createGrace, cancel) })()
+	created, err := e.api.ContainerCreate(making, config, host, networking, nil, name)
 	switch {
 	case err == nil:
 		return created.ID, nil

@@ -70,7 +70,8 @@ type ensuring struct {
 	digest string
 
 	image    *Image    // nil until it is known to be local
-	filled   string    // id of the next container once its files are in it
+	next     string    // id of the next container that this call works on
+	filled   string    // the same, once its files are in it
 	cur      *snapshot // the settled container
 	created  bool
 	replaced bool
@@ -208,6 +209,7 @@ func (r *ensuring) prepare(ctx context.Context, next *snapshot, replaces bool) e
 	} else if id, err = r.create(ctx, r.s, r.digest, r.s.Name+suffixNext, nil); err != nil {
 		return err
 	}
+	r.next = id
 	if err := r.copyFiles(ctx, r.s, id); err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type proxy struct {
 	lost   bool     // the failing change reaches Docker, its answer gets lost
 	down   bool
 	onDown func()
+	// onChange is told the number of each change before it gets through.
+	onChange func(n int)
 }
 
 func newProxy(t *testing.T) *proxy {
@@ -87,6 +89,9 @@ func (p *proxy) admit(r *http.Request) (pass, answer bool) {
 		return true, true
 	}
 	p.calls = append(p.calls, r.Method+" "+r.URL.Path)
+	if p.onChange != nil {
+		p.onChange(len(p.calls))
+	}
 	if p.fail == 0 || len(p.calls) < p.fail {
 		return true, true
 	}

@@ -22,6 +22,7 @@ func (r *ensuring) fail(ctx context.Context, cause error) error {
 		ctx, cancel = sdk.Cleanup(ctx)
 		defer cancel()
 	}
+	r.dropNext(ctx)
 	back, err := r.putBack(ctx)
 	if err != nil {
 		return errors.Join(cause, fmt.Errorf("the previous container %s cannot be put back: %w", r.s.Name, err))
@@ -41,6 +42,21 @@ func (r *ensuring) fail(ctx context.Context, cause error) error {
 		return fmt.Errorf("%w%s", cause, rolledBack(true))
 	}
 	return cause
+}
+
+// dropNext removes the next container that this call was making. One that has
+// got its name already stays: it shows why it failed.
+func (r *ensuring) dropNext(ctx context.Context) {
+	if r.next == "" {
+		return
+	}
+	next, err := r.find(ctx, r.s.owner(), r.s.Name+suffixNext)
+	if err == nil && next != nil && next.id == r.next && next.neverStarted {
+		err = r.remove(ctx, next)
+	}
+	if err != nil {
+		sdk.Logger(ctx).Warn("a half-made container is left; the next attempt or its removal takes it away", "container", r.s.Name+suffixNext, "error", err)
+	}
 }
 
 // putBack gives the name back to the previous container, if there is one, and
