@@ -86,28 +86,22 @@ func (a *app) undone(ctx context.Context, cause error) error {
 // takeBack removes a container that does not serve and, when nobody is served
 // at all, the front.
 func (a *app) takeBack(ctx context.Context, name string) error {
+	status, err := askFront(ctx, a.engine, a.service, "status")
+	absent := err != nil // its container, or the front in it
+	live := container.ContainerName(a.service, serving(status))
+	if absent || name != live {
+		if err := a.remove(ctx, container.Found{Name: name}); err != nil { // and what a crash left beside it
+			return err
+		}
+	}
 	found, err := a.engine.List(ctx, a.service, component)
 	if err != nil {
 		return err
 	}
-	status, err := askFront(ctx, a.engine, a.service, "status")
-	absent := err != nil // its container, or the front in it
-	live := container.ContainerName(a.service, serving(status))
-	served := false
 	for _, f := range found {
-		switch {
-		case f.Name == live && !absent:
-			served = true
-		case f.Name == name:
-			if err := a.remove(ctx, f); err != nil {
-				return err
-			}
-		default:
-			served = served || absent // it may be the one that serves
+		if absent || f.Name == live { // it serves, or may be the one that does
+			return nil
 		}
-	}
-	if served {
-		return nil
 	}
 	return a.removeFront(ctx)
 }
