@@ -45,13 +45,34 @@ func (g *group) frontSpec(c Config, service, image string) container.Spec {
 
 // ensureFront has the front run and returns what it does.
 func (g *group) ensureFront(ctx context.Context, engine *container.Engine, c Config, service string) (front.Status, error) {
-	image := c.App.Front
-	if image == "" {
-		var err error
-		if image, err = frontImage(ctx, engine, self); err != nil {
+	return g.runFront(ctx, engine, c, service, func() (string, error) {
+		if c.App.Front != "" {
+			return c.App.Front, nil
+		}
+		return frontImage(ctx, engine, self)
+	})
+}
+
+// maxGone is how often the front's image may be gone between being found and used.
+const maxGone = 3
+
+// runFront has the front of the image run. While no container has our own
+// image, the cleanup of another service may remove it: then it is made again.
+func (g *group) runFront(ctx context.Context, engine *container.Engine, c Config, service string, find func() (image string, err error)) (front.Status, error) {
+	for gone := 0; ; gone++ {
+		image, err := find()
+		if err != nil {
 			return front.Status{}, err
 		}
+		status, err := g.runFrontOf(ctx, engine, c, service, image)
+		var missing *container.ImageError
+		if c.App.Front != "" || gone == maxGone || !errors.As(err, &missing) {
+			return status, err
+		}
 	}
+}
+
+func (g *group) runFrontOf(ctx context.Context, engine *container.Engine, c Config, service, image string) (front.Status, error) {
 	spec := g.frontSpec(c, service, image)
 	var status front.Status
 	spec.Ready = func(ctx context.Context, _ container.Endpoints) (err error) {
