@@ -83,10 +83,10 @@ func (g *group) runFrontOf(ctx context.Context, engine *container.Engine, c Conf
 	return status, err
 }
 
-// switchFront makes target, an alias in the service's network, the one that
-// serves, and waits for the others to end their requests.
+// switchFront makes target, an [address], the one that serves, and waits for
+// the others to end their requests.
 func switchFront(ctx context.Context, engine *container.Engine, c Config, service, target string) (front.Status, error) {
-	return askFront(ctx, engine, service, "switch", "-target", address(c, target), "-drain", c.App.drain().String())
+	return askFront(ctx, engine, service, "switch", "-target", target, "-drain", c.App.drain().String())
 }
 
 // address is where the front reaches a container of the application.

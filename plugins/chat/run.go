@@ -65,8 +65,8 @@ func (a *app) sweep(ctx context.Context, status front.Status) error {
 	}
 	live := container.ContainerName(a.service, serving(status))
 	left = slices.DeleteFunc(left, func(f container.Found) bool { return f.Name == live })
-	if len(left) > 0 && len(status.Open) > 0 { // a switch whose drain was cut short by a crash
-		if _, err := switchFront(ctx, a.engine, a.config, a.service, serving(status)); err != nil {
+	if len(left) > 0 && len(status.Open) > 0 && status.Target != "" { // a switch whose drain was cut short by a crash; the port may have changed since
+		if _, err := switchFront(ctx, a.engine, a.config, a.service, status.Target); err != nil {
 			return err
 		}
 	}
@@ -163,7 +163,7 @@ func (a *app) check(ctx context.Context) (RunOutput, error) {
 // also when it is canceled while requests to the version before are ending: a
 // step that fails is taken back, and that would be what serves.
 func (a *app) switchTo(ctx context.Context) (front.Status, error) {
-	status, err := switchFront(ctx, a.engine, a.config, a.service, a.alias)
+	status, err := switchFront(ctx, a.engine, a.config, a.service, address(a.config, a.alias))
 	if err == nil || ctx.Err() == nil {
 		return status, err
 	}

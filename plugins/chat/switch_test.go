@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,5 +74,58 @@ func TestASetupCanceledAfterTheSwitchGoesOnServing(t *testing.T) {
 	s.serves("2")
 	if left := s.containers(); len(left) != 2 || !slices.Contains(left, ran.Container) {
 		t.Errorf("containers %v, want the front and %s", left, ran.Container)
+	}
+}
+
+// TestADrainThatACrashCutShortEndsThoughThePortHasChanged: the version that
+// serves listens on the port that it was made with.
+func TestADrainThatACrashCutShortEndsThoughThePortHasChanged(t *testing.T) {
+	s := newSite(t)
+	s.configure(func(c map[string]any) { c["app"].(map[string]any)["drain"] = "1s" })
+	s.write("1")
+	s.setup()
+	body, more := io.Pipe() // a request that version 1 is still reading
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		resp, err := c.Post(fmt.Sprintf("http://127.0.0.1:%d/api/chat", s.port), "application/json", body)
+		if err == nil {
+			resp.Body.Close()
+		}
+	}()
+	defer func() { more.Close(); <-answered }()
+	s.front("the request is open", func(f front.Status) bool { return len(f.Open) == 1 })
+	first := s.containers()
+
+	s.write("2")
+	do[BuildOutput](s, "build_chat_image_activity")
+	ran := do[RunOutput](s, "run_chat_container_activity")
+	var g container.Group
+	defer g.Close(t.Context())
+	e, err := g.Engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	alias := strings.TrimPrefix(ran.Container, s.service+"-")
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) { // the step that is cut short
+		if _, err = askFront(t.Context(), e, s.service, "switch", "-target", address(Config{}, alias), "-drain", "1ms"); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	s.configure(func(c map[string]any) { c["app"].(map[string]any)["port"] = 9000 })
+	next := do[RunOutput](s, "run_chat_container_activity")
+	s.serves("2")
+	left := s.containers()
+	for _, name := range first {
+		if name != s.service+"-front" && slices.Contains(left, name) && !strings.Contains(name, "neo4j") {
+			t.Errorf("%s of version 1 is left", name)
+		}
+	}
+	if !slices.Contains(left, ran.Container) || !slices.Contains(left, next.Container) {
+		t.Errorf("containers %v, want what serves, %s, and the next, %s", left, ran.Container, next.Container)
 	}
 }
