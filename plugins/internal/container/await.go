@@ -54,7 +54,7 @@ func (r *ensuring) awaitReady(ctx context.Context, cur *snapshot) error {
 		}
 		var final *sdk.Error
 		if time.Now().After(*r.waitFor) || (errors.As(err, &final) && final.NonRetryable) {
-			return &NotReadyError{Name: r.s.Name, After: time.Since(began), Err: r.redacted(err), LogTail: r.tailNow(ctx, now)}
+			return &NotReadyError{Name: r.s.Name, After: time.Since(began), Err: r.redacted(err), Hint: r.outOfReach(), LogTail: r.tailNow(ctx, now)}
 		}
 		sdk.Progress(ctx, fmt.Sprintf("waiting for %s: %s", r.s.Name, r.s.redact(err.Error())), 0, 0)
 		if err := sleep(ctx, min(max(probeEvery, time.Since(began)/20), probeAtMost)); err != nil {

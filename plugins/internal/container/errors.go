@@ -140,12 +140,16 @@ type NotReadyError struct {
 	After      time.Duration
 	LogTail    string
 	RolledBack bool
-	Err        error // what the last question got for an answer
+	Hint       string // what to do, when that is known
+	Err        error  // what the last question got for an answer
 }
 
 func (e *NotReadyError) Error() string {
-	return fmt.Sprintf("container %s is not ready after %s: %v", e.Name, e.After.Round(100*time.Millisecond), e.Err) +
-		rolledBack(e.RolledBack) + logTail(e.LogTail)
+	msg := fmt.Sprintf("container %s is not ready after %s: %v", e.Name, e.After.Round(100*time.Millisecond), e.Err)
+	if e.Hint != "" {
+		msg += "; " + e.Hint
+	}
+	return msg + rolledBack(e.RolledBack) + logTail(e.LogTail)
 }
 
 func (e *NotReadyError) Unwrap() error { return e.Err }

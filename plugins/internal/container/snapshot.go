@@ -70,6 +70,31 @@ func (e *Engine) reachable(hostIP string) string {
 	return hostIP
 }
 
+// outOfReach says what to do when ports are bound to the loopback address of
+// another machine, where the component may be ready without anybody here
+// seeing it; "" when that is not so.
+func (r *ensuring) outOfReach() string {
+	if ip := net.ParseIP(r.probeIP); r.probeIP == "localhost" || ip != nil && ip.IsLoopback() {
+		return ""
+	}
+	hint := ""
+	for _, p := range r.s.Ports {
+		if ip := net.ParseIP(p.HostIP); ip == nil || !ip.IsLoopback() {
+			continue
+		}
+		where := fmt.Sprintf("the Docker engine is on another machine, %s, and the container's port %d is bound to %s there, out of reach from here: ", r.probeIP, p.Container, p.HostIP)
+		if p.Setting == "" { // no setting moves it
+			return where + "run the host on the engine's machine"
+		}
+		bind := "bind of the plugin's configuration"
+		if table, ok := strings.CutSuffix(r.opts.Setting, ".docker.host"); ok {
+			bind = table + ".bind"
+		}
+		hint = where + "set " + bind + " to an address of that machine that is reached from here, or run the host there"
+	}
+	return hint
+}
+
 // running tells whether the process is up, and not between two restarts.
 func (s *snapshot) running() bool { return s.state.Running && !s.state.Restarting }
 
