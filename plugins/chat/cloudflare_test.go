@@ -55,14 +55,14 @@ func TestCloudflareIsCheckedAsConfigured(t *testing.T) {
 	}{
 		{"the connector by default", 0, "", map[string]any{}, `"connector":"4 connections"`, false},
 		{"a connector that comes up while it is waited for", 2, "", map[string]any{}, `"connector":"4 connections"`, false},
-		{"a connector that stays down", 1000, "", map[string]any{"wait": "1s"}, "0 connections to Cloudflare", true},
+		{"a connector that stays down", 1000, "", map[string]any{"wait": "3s"}, "0 connections to Cloudflare", true},
 		{"nothing when told so", 1000, "", map[string]any{"checks": []string{}}, `"action":"skipped"`, false},
 		{"a user's token", 0, "", map[string]any{"checks": []string{"token"}, "token": "canary-good-token"}, `"token":"active"`, false},
 		{"an account's token and its tunnel", 0, "healthy", map[string]any{"checks": []string{"token", "tunnel"}, "token": "canary-good-token", "account_id": "acme", "tunnel": "chat"}, `"tunnel":"healthy"`, false},
 		{"a degraded tunnel is good enough", 0, "degraded", map[string]any{"checks": []string{"tunnel"}, "token": "canary-good-token", "account_id": "acme", "tunnel": "chat"}, `"tunnel":"degraded"`, false},
 		{"a wrong token", 0, "", map[string]any{"checks": []string{"token"}, "token": "canary-bad-token"}, "Invalid API Token", true},
 		{"a tunnel that is not there", 0, "", map[string]any{"checks": []string{"tunnel"}, "token": "canary-good-token", "account_id": "acme", "tunnel": "nope"}, `no tunnel "nope"`, true},
-		{"a tunnel that is down", 0, "down", map[string]any{"checks": []string{"tunnel"}, "token": "canary-good-token", "account_id": "acme", "tunnel": "chat", "wait": "1s"}, "is down", true},
+		{"a tunnel that is down", 0, "down", map[string]any{"checks": []string{"tunnel"}, "token": "canary-good-token", "account_id": "acme", "tunnel": "chat", "wait": "3s"}, "is down", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := cloudflare(t, tt.down, tt.tunnel)

@@ -72,13 +72,20 @@ func Poll(ctx context.Context, p Probe, o PollOptions) error {
 	began := time.Now()
 	tick := time.NewTicker(o.Every)
 	defer tick.Stop()
+	var last error // what the question before found
 	for ok := 0; ; {
-		attempt, cancel := context.WithTimeout(ctx, min(o.Attempt, max(o.Timeout-time.Since(began), time.Millisecond)))
+		left := max(o.Timeout-time.Since(began), time.Millisecond)
+		attempt, cancel := context.WithTimeout(ctx, min(o.Attempt, left))
 		err := p(attempt)
+		cut := left < o.Attempt && attempt.Err() != nil
 		cancel()
 		if ctx.Err() != nil {
 			return fmt.Errorf("wait for %s: %w", o.What, ctx.Err())
 		}
+		if err != nil && last != nil && cut { // what was found before tells more than the deadline
+			err = last
+		}
+		last = err
 		if err == nil {
 			if ok++; ok >= o.Consecutive {
 				return nil

@@ -227,3 +227,25 @@ func TestAllStopsAtTheFirstThatIsNotReady(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestThePollThatEndsInTheMiddleOfAQuestionTellsTheAnswerBefore: the time that
+// is left for the last question says nothing about the component.
+func TestThePollThatEndsInTheMiddleOfAQuestionTellsTheAnswerBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		err := Poll(t.Context(), func(ctx context.Context) error {
+			if asked++; asked == 1 {
+				return errors.New("no connections")
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}, PollOptions{Every: 500 * time.Millisecond, Timeout: 1200 * time.Millisecond, What: "it"})
+		if asked != 2 || err == nil || !strings.Contains(err.Error(), "it is not ready after 1.2s: no connections") {
+			t.Errorf("%v after %d questions, want the answer to the first", err, asked)
+		}
+		err = Poll(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, PollOptions{Timeout: time.Second})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, want the only answer that there was", err)
+		}
+	})
+}
