@@ -55,7 +55,8 @@ func Contract(n int) ActivityOption { return func(a *ActivityDef) { a.contract =
 
 // Activity makes an activity from a function. The JSON Schemas of its input
 // and output are made from I and O: json tags name the fields, fields without
-// omitempty are required, a `jsonschema:"..."` tag documents them.
+// omitempty or omitzero are required, also in nested objects, lists and maps, a
+// `jsonschema:"..."` tag documents them.
 //
 // One JSON object fills I by keys; anything else (a string, several positional
 // arguments) fills I's exported fields in the order of their declaration.

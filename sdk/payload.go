@@ -65,7 +65,8 @@ type inputDecoder struct {
 	typ      reflect.Type
 	isStruct bool
 	fields   []inputField
-	required []string
+	needs    *needs   // of the whole input
+	each     []*needs // of each field
 }
 
 type inputField struct {
@@ -76,15 +77,13 @@ type inputField struct {
 }
 
 func newInputDecoder(t reflect.Type) *inputDecoder {
-	d := &inputDecoder{typ: t}
+	d := &inputDecoder{typ: t, needs: needsOf(t)}
 	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(jsonReader) {
 		return d
 	}
 	d.isStruct, d.fields = true, fieldsOf(t)
 	for _, f := range d.fields {
-		if f.required {
-			d.required = append(d.required, f.name)
-		}
+		d.each = append(d.each, needsOf(f.typ, t))
 	}
 	return d
 }
@@ -131,7 +130,10 @@ func (d *inputDecoder) decode(args []*pluginv1.Payload, into any) error {
 		if len(args) > 1 {
 			return fmt.Errorf("got %d arguments, want one", len(args))
 		}
-		return explain(d.typ, first, json.Unmarshal(first, into))
+		if err := explain(d.typ, first, json.Unmarshal(first, into)); err != nil {
+			return err
+		}
+		return d.needs.check("", first)
 	}
 	if len(args) == 1 {
 		text := bytes.TrimLeft(first, " \t\r\n")
@@ -139,7 +141,7 @@ func (d *inputDecoder) decode(args []*pluginv1.Payload, into any) error {
 			if err := explain(d.typ, first, json.Unmarshal(first, into)); err != nil {
 				return err
 			}
-			return d.checkRequired(first)
+			return d.needs.check("", first)
 		}
 		if bytes.Equal(text, []byte("null")) {
 			return d.missing(nil)
@@ -159,37 +161,18 @@ func (d *inputDecoder) decode(args []*pluginv1.Payload, into any) error {
 		if err := explain(d.fields[i].typ, text, err); err != nil {
 			return fmt.Errorf("argument %d (%s): %w", i+1, d.fields[i].name, err)
 		}
+		if err := d.each[i].check(d.fields[i].name, text); err != nil {
+			return err
+		}
 		given[d.fields[i].name] = true
 	}
 	return d.missing(given)
 }
 
-// checkRequired looks for the required keys at the top of an object. Keys are
-// compared as encoding/json does, ignoring case.
-func (d *inputDecoder) checkRequired(object json.RawMessage) error {
-	if len(d.required) == 0 {
-		return nil
-	}
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(object, &keys); err != nil {
-		return fmt.Errorf("read the input: %w", err)
-	}
-	given := make(map[string]bool, len(keys))
-	for k := range keys {
-		given[strings.ToLower(k)] = true
-	}
-	for _, r := range d.required {
-		if !given[strings.ToLower(r)] {
-			return fmt.Errorf("the input lacks the required field %q", r)
-		}
-	}
-	return nil
-}
-
 func (d *inputDecoder) missing(given map[string]bool) error {
-	for _, r := range d.required {
-		if !given[r] {
-			return fmt.Errorf("the input lacks the required field %q", r)
+	for _, f := range d.fields {
+		if f.required && !given[f.name] {
+			return lacking(f.name)
 		}
 	}
 	return nil
