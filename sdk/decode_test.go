@@ -65,3 +65,29 @@ func TestAnInputThatCannotBeReadNamesWhere(t *testing.T) {
 		}
 	}
 }
+
+type Shared struct {
+	Mail string `json:"mail"`
+}
+
+func TestPositionalArgumentsFillEmbeddedPointers(t *testing.T) {
+	type open struct {
+		*Shared
+		Name string `json:"name"`
+	}
+	type closed struct {
+		*location
+		Name string `json:"name"`
+	}
+	h := sdktest.Start(t, plugin(
+		sdk.Activity("open", "", func(_ context.Context, in open) (string, error) { return in.Mail + " " + in.Name, nil }),
+		sdk.Activity("closed", "", func(_ context.Context, in closed) (string, error) { return in.Name, nil })))
+	if o := h.Execute(sdktest.Call{Activity: "open", Args: []any{"a@b", "Ada"}}); o.Failure != nil || string(o.Result) != `"a@b Ada"` {
+		t.Errorf("got %s %v", o.Result, o.Failure)
+	}
+	// encoding/json cannot set it either.
+	f := h.Execute(sdktest.Call{Activity: "closed", Args: []any{"Bergen", "Ada"}}).Failure
+	if f.GetType() != sdk.TypeInvalidInput || !f.GetNonRetryable() || !strings.Contains(f.GetMessage(), "city") {
+		t.Errorf("got %v, want a final %s about city", f, sdk.TypeInvalidInput)
+	}
+}

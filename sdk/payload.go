@@ -157,7 +157,10 @@ func (d *inputDecoder) decode(args []*pluginv1.Payload, into any) error {
 		if err != nil {
 			return fmt.Errorf("argument %d (%s): %w", i+1, d.fields[i].name, err)
 		}
-		err = json.Unmarshal(text, v.FieldByIndex(d.fields[i].index).Addr().Interface())
+		field, err := fieldIn(v, d.fields[i].index)
+		if err == nil {
+			err = json.Unmarshal(text, field.Addr().Interface())
+		}
 		if err := explain(d.fields[i].typ, text, err); err != nil {
 			return fmt.Errorf("argument %d (%s): %w", i+1, d.fields[i].name, err)
 		}
@@ -167,6 +170,24 @@ func (d *inputDecoder) decode(args []*pluginv1.Payload, into any) error {
 		given[d.fields[i].name] = true
 	}
 	return d.missing(given)
+}
+
+// fieldIn is v.FieldByIndex that makes the embedded structs on the way where
+// encoding/json would, and not where it cannot.
+func fieldIn(v reflect.Value, index []int) (reflect.Value, error) {
+	for _, i := range index {
+		if v.Kind() == reflect.Pointer {
+			if v.IsNil() && !v.CanSet() {
+				return v, fmt.Errorf("it is in an embedded pointer to the unexported %s, which cannot be set", v.Type().Elem())
+			}
+			if v.IsNil() {
+				v.Set(reflect.New(v.Type().Elem()))
+			}
+			v = v.Elem()
+		}
+		v = v.Field(i)
+	}
+	return v, nil
 }
 
 func (d *inputDecoder) missing(given map[string]bool) error {
