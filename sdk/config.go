@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/orch-host/orch/sdk/pluginv1"
 )
@@ -59,26 +61,58 @@ func (p *problem) Error() string {
 
 // ConfigProblem is an error that points at a key of the configuration, given
 // as a dotted path below [plugins.<group>.config]. Several are joined with
-// errors.Join.
+// errors.Join; a text that is wrapped around one is told with it.
 func ConfigProblem(path, format string, args ...any) error {
 	return &problem{path, fmt.Sprintf(format, args...)}
 }
 
 // problemsOf flattens an error of a Config function.
-func problemsOf(err error) []*pluginv1.Problem {
+func problemsOf(err error) (all []*pluginv1.Problem) {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []*pluginv1.Problem
-		for _, e := range joined.Unwrap() {
-			all = append(all, problemsOf(e)...)
+	for _, p := range flatten(err) {
+		all = append(all, &pluginv1.Problem{Path: validText(p.path), Message: validText(p.message)})
+	}
+	return all
+}
+
+// flatten finds the problems in an error. What was joined is several; a text
+// that was put around a problem stays around its message.
+func flatten(err error) []problem {
+	var parts []error
+	switch e := err.(type) {
+	case *problem:
+		return []problem{*e}
+	case interface{ Unwrap() []error }:
+		parts = e.Unwrap()
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			parts = []error{inner}
 		}
-		return all
 	}
-	var p *problem
-	if errors.As(err, &p) {
-		return []*pluginv1.Problem{{Path: validText(p.path), Message: validText(p.message)}}
+	text := err.Error()
+	var texts []string
+	var inside, told []problem // told: with the text around them
+	for _, part := range parts {
+		texts = append(texts, part.Error())
+		for _, p := range flatten(part) {
+			inside = append(inside, p)
+			told = append(told, problem{p.path, strings.Replace(text, part.Error(), p.message, 1)})
+		}
 	}
-	return []*pluginv1.Problem{{Message: validText(err.Error())}}
+	pointing := slices.DeleteFunc(slices.Clone(told), func(p problem) bool { return p.path == "" })
+	switch {
+	case len(parts) > 0 && text == strings.Join(texts, "\n"):
+		return inside // it adds nothing
+	case len(pointing) == 0:
+		return []problem{{message: text}}
+	case len(parts) == 1:
+		return told
+	case len(pointing) > 1 || len(inside) > len(parts):
+		for i := range pointing {
+			pointing[i].message = text // all of them are parts of one sentence
+		}
+	}
+	return pointing
 }
