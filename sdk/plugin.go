@@ -27,7 +27,8 @@ type Plugin struct {
 	// Activities are what the plugin offers. At least one.
 	Activities []ActivityDef
 	// Ready, when set, is called after each accepted configuration and again
-	// every second until it returns nil; until then no attempt is sent.
+	// every second until it returns nil; until then no attempt is sent. Each
+	// call has thirty seconds; a panic is taken for an error.
 	Ready func(context.Context) error
 	// Close, when set, runs once after the last attempt has ended and before
 	// the process exits. It has ten seconds. Attempts that were cut and have

@@ -21,6 +21,8 @@ import (
 
 const (
 	closeTimeout = 10 * time.Second
+	// readyTimeout is how long Plugin.Ready may take for one answer.
+	readyTimeout = 30 * time.Second
 	// cutTimeout is how long attempts that were cut may take to return before
 	// Plugin.Close takes away what they use. They have had their grace.
 	cutTimeout = 2 * time.Second

@@ -134,7 +134,7 @@ func (s *Server) awaitReady() {
 	s.health.set(pluginv1.Status_STARTING, "")
 	go func() {
 		for ctx.Err() == nil {
-			err := s.plugin.Ready(ctx)
+			err := s.askReady(ctx)
 			if err == nil {
 				s.health.setUnless(ctx, pluginv1.Status_READY, "")
 				return
@@ -146,6 +146,28 @@ func (s *Server) awaitReady() {
 			}
 		}
 	}()
+}
+
+// askReady asks Plugin.Ready once. A panic is an answer, and the host learns
+// that there is none when the time is over.
+func (s *Server) askReady(ctx context.Context) (err error) {
+	asked, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	told := make(chan struct{})
+	stop := context.AfterFunc(asked, func() {
+		defer close(told)
+		s.health.setUnless(ctx, pluginv1.Status_STARTING, fmt.Sprintf("the Ready function has not answered for %s", readyTimeout))
+	})
+	defer func() {
+		if v := recover(); v != nil {
+			slog.Error("the Ready function panicked", "panic", v, "stack", string(debug.Stack()))
+			err = fmt.Errorf("the Ready function panicked: %v", v)
+		}
+		if !stop() {
+			<-told // before the answer is
+		}
+	}()
+	return s.plugin.Ready(asked)
 }
 
 // Execute implements the wire contract: one activity attempt.
