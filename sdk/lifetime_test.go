@@ -46,3 +46,19 @@ func TestAHarnessClosesThePluginWhenItsAttemptsHaveEnded(t *testing.T) {
 		t.Error("Close ran while an attempt did")
 	}
 }
+
+func TestAnAttemptCanBeWaitedForTwice(t *testing.T) {
+	h := sdktest.Start(t, plugin(sdk.Activity("a", "", func(context.Context, struct{}) (string, error) { return "done", nil })))
+	a := h.Begin(sdktest.Call{Activity: "a", Args: []any{struct{}{}}})
+	first := a.Wait()
+	again := make(chan sdktest.Outcome, 1)
+	go func() { again <- a.Wait() }()
+	select {
+	case second := <-again:
+		if string(second.Result) != string(first.Result) {
+			t.Errorf("got %s, then %s", first.Result, second.Result)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the second Wait never returned")
+	}
+}

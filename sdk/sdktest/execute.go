@@ -39,8 +39,9 @@ type Outcome struct {
 type Attempt struct {
 	h       *Harness
 	stream  pluginv1.Plugin_ExecuteClient
-	outcome chan outcomeOrError
 	hard    context.CancelFunc
+	ended   chan struct{}
+	outcome outcomeOrError // once ended is closed
 }
 
 type outcomeOrError struct {
@@ -91,7 +92,7 @@ func (h *Harness) Begin(c Call) *Attempt {
 		cancel()
 		h.t.Fatalf("execute %s: %v", c.Activity, err)
 	}
-	a := &Attempt{h: h, stream: stream, outcome: make(chan outcomeOrError, 1), hard: cancel}
+	a := &Attempt{h: h, stream: stream, ended: make(chan struct{}), hard: cancel}
 	go a.collect()
 	return a
 }
@@ -120,11 +121,12 @@ func (a *Attempt) Cancel(reason pluginv1.Cancel_Reason, grace time.Duration) {
 // Cut ends the stream as a host does when the grace is over.
 func (a *Attempt) Cut() { a.hard() }
 
-// Wait returns what the attempt reported. A stream that ends without a verdict
-// fails the test.
+// Wait returns what the attempt reported, as often as it is called. A stream
+// that ends without a verdict fails the test.
 func (a *Attempt) Wait() Outcome {
 	a.h.t.Helper()
-	o := <-a.outcome
+	<-a.ended
+	o := a.outcome
 	if o.err != nil {
 		a.h.t.Fatalf("the attempt ended without a verdict: %v", o.err)
 	}
@@ -133,7 +135,8 @@ func (a *Attempt) Wait() Outcome {
 
 func (a *Attempt) collect() {
 	defer a.hard()
-	var o outcomeOrError
+	defer close(a.ended)
+	o := &a.outcome
 	verdicts := 0
 	for {
 		e, err := a.stream.Recv()
@@ -144,7 +147,6 @@ func (a *Attempt) collect() {
 			case verdicts > 1:
 				o.err = errors.New("more than one verdict was sent")
 			}
-			a.outcome <- o
 			return
 		}
 		switch v := e.GetEvent().(type) {
