@@ -12,6 +12,10 @@ import (
 // Secret is a value that never prints: fmt, slog and JSON show "***". A
 // configuration field of this type receives the resolved value of a reference
 // such as env:NAME or file:/path.
+//
+// Keep it in exported fields: fmt may call no method of a value in an unexported
+// one, so %v of a struct that has a Secret there prints the value, as it does
+// after a conversion to string.
 type Secret string
 
 // Reveal returns the value itself.
