@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -55,6 +56,10 @@ The exit code is 1 when a case failed.`,
 				o.Progress = printCase
 			}
 			r, err := conformance.Run(c.Context(), o)
+			var unknown *conformance.UnknownCaseError
+			if errors.As(err, &unknown) {
+				return &usageError{fmt.Errorf("--only: %w", err)}
+			}
 			if err != nil {
 				return err
 			}

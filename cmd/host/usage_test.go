@@ -6,7 +6,7 @@ import (
 )
 
 func TestACommandThatDoesNotExistIsAWrongCommandLine(t *testing.T) {
-	for _, line := range []string{"bogus", "plugin bogus", "start", "--bogus"} {
+	for _, line := range []string{"bogus", "plugin bogus", "start", "--bogus", "plugin test /bin/true --only bogus"} {
 		root := newRoot()
 		root.SetArgs(strings.Fields(line))
 		if err := root.Execute(); exitCode(err) != exitUsage {

@@ -63,7 +63,8 @@ type step struct {
 const manifestCase = "manifest"
 
 // Run tries the binary. The error is about the run itself, such as a file that
-// is missing; what is wrong with the plugin is in the report.
+// is missing or an [UnknownCaseError]; what is wrong with the plugin is in the
+// report.
 func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Second
@@ -82,6 +83,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, fmt.Errorf("%s is not an executable file: build the plugin, or chmod +x it", o.Binary)
 	}
 	k := &kit{o: o, report: &Report{Binary: o.Binary}, samples: map[string]sample{}}
+	if err := k.checkOnly(); err != nil {
+		return nil, err
+	}
 	if k.dir, err = os.MkdirTemp(o.TempDir, "orch-kit"); err != nil {
 		return nil, fmt.Errorf("make a folder for the run: %w", err)
 	}
@@ -112,19 +116,38 @@ func (k *kit) wanted(id string) bool {
 	return len(k.o.Only) == 0 || slices.ContainsFunc(k.o.Only, func(o string) bool { return id == o || strings.HasPrefix(id, o+"/") })
 }
 
-// checkOnly refuses ids that no case has.
+// UnknownCaseError refuses a run: no case has an id of Options.Only.
+type UnknownCaseError struct {
+	ID    string
+	Known []string
+}
+
+func (e *UnknownCaseError) Error() string {
+	return fmt.Sprintf("there is no case %q; there are: %s", e.ID, strings.Join(e.Known, ", "))
+}
+
+// checkOnly refuses ids that no case has. Before there is a manifest it takes
+// any activity for one that the plugin offers.
 func (k *kit) checkOnly() error {
 	var ids []string
 	for _, s := range slices.Concat(alone, talking, k.executions(), ending) {
 		ids = append(ids, s.id)
 	}
+	if k.manifest == nil {
+		ids = append(ids, anyActivity)
+	}
 	for _, o := range k.o.Only {
-		if !slices.ContainsFunc(ids, func(id string) bool { return id == o || strings.HasPrefix(id, o+"/") }) {
-			return fmt.Errorf("there is no case %q; there are: %s", o, strings.Join(ids, ", "))
+		if !slices.ContainsFunc(ids, func(id string) bool {
+			return id == o || strings.HasPrefix(id, o+"/") || id == anyActivity && strings.HasPrefix(o, "execute/")
+		}) {
+			return &UnknownCaseError{o, ids}
 		}
 	}
 	return nil
 }
+
+// anyActivity stands for the cases about activities that are not known yet.
+const anyActivity = "execute/<activity>"
 
 func (k *kit) run(ctx context.Context, steps []step) {
 	for _, s := range steps {

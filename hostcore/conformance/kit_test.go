@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -213,9 +214,24 @@ func TestOnlyTheCasesAskedForAreRun(t *testing.T) {
 	if got := strings.Join(ids(r, Pass), " "); got != "manifest cancel-twice case/1 case/2" {
 		t.Errorf("passed: %s\n%s", got, tell(r))
 	}
-	_, err := Run(t.Context(), unhurried(Options{Binary: wrapper(t, "good"), Only: []string{"cancle"}}))
-	if err == nil || !strings.Contains(err.Error(), `no case "cancle"; there are: by-hand, `) {
-		t.Errorf("got %v", err)
+}
+
+func TestACaseThatThereIsNotIsRefusedBeforeAnyIsRun(t *testing.T) {
+	var ran int
+	for only, want := range map[string]struct {
+		text string
+		ran  int
+	}{
+		"cancle":       {`no case "cancle"; there are: by-hand, `, 0},
+		"case/3":       {`no case "case/3"; there are: `, 0},
+		"execute/sign": {`no case "execute/sign"; there are: by-hand, `, 1}, // which activities there are is learned
+	} {
+		ran = 0
+		_, err := Run(t.Context(), unhurried(Options{Binary: wrapper(t, "good"), Cases: cases(), Only: []string{only}, Progress: func(Result) { ran++ }}))
+		var unknown *UnknownCaseError
+		if !errors.As(err, &unknown) || unknown.ID != only || !strings.Contains(err.Error(), want.text) || ran != want.ran {
+			t.Errorf("--only %s ran %d cases: %v", only, ran, err)
+		}
 	}
 }
 
