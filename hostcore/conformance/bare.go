@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -35,7 +36,8 @@ type bare struct {
 	liveness *os.File    // write end
 	pipes    []*os.File  // read ends
 	pumps    sync.WaitGroup
-	exited   chan struct{}
+	exited   chan struct{} // closed when it has exited; stop reaps it
+	reaped   bool
 	conn     *grpc.ClientConn
 }
 
@@ -46,7 +48,7 @@ func (k *kit) launch(asHost bool, args ...string) (_ *bare, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the plugin's socket: %w", err)
 	}
-	b := &bare{out: &transcript{}, stdout: &transcript{}, dir: dir, mark: filepath.Base(k.dir) + "/" + filepath.Base(dir),
+	b := &bare{out: &transcript{}, stdout: &transcript{limit: maxDescription}, dir: dir, mark: filepath.Base(k.dir) + "/" + filepath.Base(dir),
 		private: make(chan string, 1), exited: make(chan struct{})}
 	b.cmd = exec.Command(k.o.Binary, args...)
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -115,7 +117,7 @@ func (k *kit) launch(asHost bool, args ...string) (_ *bare, err error) {
 	}
 	go func() {
 		defer close(b.exited)
-		_ = b.cmd.Wait() // ProcessState says it
+		awaitExit(b.cmd.Process.Pid)
 	}()
 	return b, nil
 }
@@ -137,8 +139,12 @@ func (b *bare) stopAndRead(limit time.Duration) {
 	if b.conn != nil {
 		_ = b.conn.Close() // the process goes anyway
 	}
-	_ = syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL) // an error says that nobody is left
-	<-b.exited
+	if !b.reaped { // after that the group's id may be anybody's
+		_ = syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL) // an error says that nobody is left
+		<-b.exited
+		_ = b.cmd.Wait() // ProcessState says it
+		b.reaped = true
+	}
 	for _, f := range b.pipes {
 		_ = f.SetReadDeadline(time.Now().Add(limit)) // of a pipe that was read to the end nobody reads any more
 	}
@@ -148,6 +154,16 @@ func (b *bare) stopAndRead(limit time.Duration) {
 	}
 	if b.liveness != nil {
 		_ = b.liveness.Close() // perhaps for the second time
+	}
+}
+
+// awaitExit returns when the child has exited, and leaves it unreaped.
+func awaitExit(pid int) {
+	for {
+		var info unix.Siginfo
+		if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil); !errors.Is(err, unix.EINTR) {
+			return
+		}
 	}
 }
 
@@ -170,6 +186,7 @@ func (b *bare) handshake(ctx context.Context, limit time.Duration) (line string,
 		case line := <-b.private:
 			return line, false, nil
 		case <-b.exited:
+			b.stop()
 			return "", false, fmt.Errorf("it exited (%s) before its handshake; it printed: %s", b.cmd.ProcessState, clip(b.out.String()))
 		case <-ctx.Done():
 			return "", false, context.Cause(ctx)

@@ -76,6 +76,12 @@ func behave(kind string) {
 		os.Exit(0)
 	case kind == "bad-name":
 		p.Name = "bad-name"
+	case kind == "describes-with-child" && args == "describe":
+		c := exec.Command("sleep", "60")
+		_ = c.Start()
+		fmt.Printf("{\"name\": %q, \"version\": \"1.0.0\"}", kind)
+		_ = os.WriteFile(os.Args[0]+".child", fmt.Append(nil, c.Process.Pid), 0o600)
+		os.Exit(0)
 	case kind == "describes-other" && args == "describe":
 		fmt.Println(`{"name": "other", "version": "1.0.0"}`)
 		os.Exit(0)

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,14 +140,15 @@ func serving(st *pluginv1.Status) bool {
 
 // transcript keeps the first 64 KB that a process prints.
 type transcript struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu    sync.Mutex
+	b     bytes.Buffer
+	limit int // of what is kept; 0: 64 KB
 }
 
 func (t *transcript) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.b.Len() < 64<<10 {
+	if limit := cmp.Or(t.limit, 64<<10); t.b.Len() < limit {
 		t.b.Write(p)
 	}
 	return len(p), nil

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -145,21 +143,31 @@ func wire(m *pluginv1.Manifest) []byte {
 	return data
 }
 
+// maxDescription is how much of what a process prints is read as JSON.
+const maxDescription = 16 << 20
+
 func describeCommand(ctx context.Context, k *kit) error {
 	if err := k.needManifest(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.o.Timeout)
 	defer cancel()
-	c := exec.CommandContext(ctx, k.o.Binary, "describe")
-	c.Env = environment()
-	c.WaitDelay = time.Second
-	out, err := c.Output()
+	b, err := k.launch(false, "describe")
 	if err != nil {
-		return skip("it has no such command (%v); the host does not need it", err)
+		return err
+	}
+	defer b.stop()
+	select {
+	case <-b.exited:
+	case <-ctx.Done():
+		return skip("it has no such command (it still ran after %s); the host does not need it", k.o.Timeout)
+	}
+	b.stopAndRead(k.o.Grace) // its output is complete then
+	if !b.cmd.ProcessState.Success() {
+		return skip("it has no such command (%s); the host does not need it", b.cmd.ProcessState)
 	}
 	var d struct{ Name, Version string }
-	if err := json.Unmarshal(out, &d); err != nil {
+	if err := json.Unmarshal([]byte(b.stdout.String()), &d); err != nil {
 		return fmt.Errorf("what it printed is not one JSON object: %w", err)
 	}
 	if d.Name != k.manifest.GetName() || d.Version != k.manifest.GetVersion() {
