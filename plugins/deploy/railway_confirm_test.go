@@ -19,3 +19,12 @@ func TestAnUpdateThatRailwayDoesNotConfirmIsNotDeployed(t *testing.T) {
 		}
 	}
 }
+
+func TestADeploymentThatTheUpdateStartedAndThatShowsLateIsNotStartedAgain(t *testing.T) {
+	f, r := newRailway(t)
+	f.UpdateDeploys, f.LateBy = true, 2
+	first, second, fail := railwayDeployment(r, nil)
+	if fail != nil || f.Deployed != 2 || first.DeploymentID == second.DeploymentID {
+		t.Errorf("%d deployments were started, want one per version: %v, %+v, %+v", f.Deployed, fail, first, second)
+	}
+}

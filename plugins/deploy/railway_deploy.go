@@ -78,13 +78,8 @@ func (d *deployer) runRailwayDeploy(ctx context.Context, s *settings, in Railway
 			if err := s.railway.UpdateInstance(ctx, t, s.sentSettings(settings, image)); err != nil {
 				return "", err
 			}
-			// Whether the update alone starts a deployment is not documented: look before starting one.
-			after, err := s.railway.Instance(ctx, t)
-			if err != nil {
-				return "", err
-			}
-			if id := after.LatestID(); id != now.LatestID() {
-				return id, nil
+			if id, err := r.startedByUpdate(ctx, now.LatestID()); id != "" || err != nil {
+				return id, err
 			}
 			return s.railway.Deploy(ctx, t)
 		})
@@ -101,6 +96,29 @@ func (d *deployer) runRailwayDeploy(ctx context.Context, s *settings, in Railway
 		return nil
 	}
 	return r.finish(ctx)
+}
+
+// updateLooks is how often the service is looked at before a deployment is started beside the update.
+const updateLooks = 3
+
+// startedByUpdate is the deployment that the update has started by itself, if any. Whether it does is not documented, nor
+// how soon it shows: starting one too early makes two.
+func (r *railwayRun) startedByUpdate(ctx context.Context, before string) (string, error) {
+	for look := 1; ; look++ {
+		now, err := r.s.railway.Instance(ctx, r.t)
+		if err != nil {
+			return "", err
+		}
+		if id := now.LatestID(); id != before {
+			return id, nil
+		}
+		if look == updateLooks {
+			return "", nil
+		}
+		if err := sleep(ctx, r.d.pacing().railway); err != nil {
+			return "", err
+		}
+	}
 }
 
 // instanceSettings are what we set on a service; see sentSettings for what is added when they are sent.

@@ -27,6 +27,7 @@ type Railway struct {
 	LiveAfter     int                       // reads of a deployment before its verdict
 	Fate          func(image string) string // the verdict; default SUCCESS
 	UpdateDeploys bool                      // serviceInstanceUpdate starts a deployment by itself
+	LateBy        int                       // reads of an instance that do not show such a deployment yet
 	Leak          string                    // what the application prints at the end of its logs
 	Reactivate    bool                      // a rollback makes the old deployment active instead of making a new one
 
@@ -53,6 +54,7 @@ type railwayService struct {
 	image       string
 	settings    obj
 	deployments []*railwayDeployment
+	hidden      int // reads that do not show the newest deployment yet
 	domains     []string
 }
 
@@ -347,7 +349,11 @@ func (f *Railway) resolveService(s *railwayService, field string, vars, in obj) 
 		if s.image != "" {
 			out["source"] = obj{"image": s.image, "repo": nil}
 		}
-		if n := len(s.deployments); n > 0 {
+		n := len(s.deployments)
+		if s.hidden > 0 {
+			n, s.hidden = n-1, s.hidden-1
+		}
+		if n > 0 {
 			out["latestDeployment"] = obj{"id": s.deployments[n-1].id, "status": s.deployments[n-1].status}
 		}
 		return out, ""
@@ -358,9 +364,11 @@ func (f *Railway) resolveService(s *railwayService, field string, vars, in obj) 
 		s.settings = in
 		if f.UpdateDeploys {
 			f.deploy(s)
+			s.hidden = f.LateBy
 		}
 		return true, ""
 	case "serviceInstanceDeployV2":
+		s.hidden = 0
 		return f.deploy(s).id, ""
 	case "deployments":
 		var nodes []any
