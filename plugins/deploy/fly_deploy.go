@@ -70,11 +70,7 @@ func (d *deployer) runFlyDeploy(ctx context.Context, s *settings, in FlyInput, r
 		return err
 	}
 	res.PreviousImage = fleet.previousImage()
-	missing := in.Instances - len(fleet.current)
-	if in.Strategy == "rolling" {
-		missing -= len(fleet.stale)
-	}
-	missing = max(missing, 0)
+	missing := in.missing(fleet)
 	sdk.Heartbeat(ctx, map[string]any{"deployment_id": res.DeploymentID, "image": image, "previous_image": res.PreviousImage})
 	if in.Strategy == "bluegreen" {
 		for _, m := range fleet.stale {
@@ -108,6 +104,15 @@ func (d *deployer) runFlyDeploy(ctx context.Context, s *settings, in FlyInput, r
 	}
 	res.Changed = true
 	return r.tidy(ctx, fleet, release)
+}
+
+// missing is how many machines are to be created. Neither strategy makes a fleet smaller, as flyctl does not: somebody has
+// scaled it, and machines may have volumes. Green machines take the place of blue ones, so those count once.
+func (in FlyInput) missing(f fleet) int {
+	if in.Strategy == "rolling" {
+		return max(in.Instances-len(f.current)-len(f.stale), 0)
+	}
+	return max(max(in.Instances, len(f.stale))-len(f.current), 0)
 }
 
 // fleet is what an app runs, seen from the wanted state.

@@ -46,3 +46,25 @@ func TestFlyDoesNotRebuildAGreenMachineThatCouldNotBeRemoved(t *testing.T) {
 		t.Errorf("machines %+v: the next deployment did not remove what was left", m)
 	}
 }
+
+func TestFlyKeepsMachinesBeyondTheNumberWhateverTheStrategy(t *testing.T) {
+	for _, strategy := range []string{"rolling", "bluegreen"} {
+		t.Run(strategy, func(t *testing.T) {
+			f, r := newFly(t)
+			r.must("create_flyio_app_activity", flyApp(nil), nil)
+			r.must("deploy_to_flyio_activity", flyApp(map[string]any{"instances": 3}), nil)
+			for _, image := range []string{"ghcr.io/acme/shop:v2", "ghcr.io/acme/shop:v2"} {
+				r.must("deploy_to_flyio_activity", flyApp(map[string]any{"strategy": strategy, "image": image}), nil)
+				machines := f.Machines("shop")
+				for _, m := range machines {
+					if m.Image != image {
+						t.Errorf("machine %+v", m)
+					}
+				}
+				if len(machines) != 3 {
+					t.Errorf("%d machines, want the 3 that there were", len(machines))
+				}
+			}
+		})
+	}
+}

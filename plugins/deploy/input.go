@@ -25,7 +25,7 @@ type App struct {
 	Env            map[string]string `json:"env,omitempty" jsonschema:"plain environment variables; never secrets"`
 	SecretRefs     []string          `json:"secret_refs,omitempty" jsonschema:"names of configured secrets: NAME, or VARIABLE=NAME"`
 	ReleaseCommand string            `json:"release_command,omitempty" jsonschema:"command run once with the new image before it goes live"`
-	Instances      int               `json:"instances,omitempty" jsonschema:"how many; default 1"`
+	Instances      int               `json:"instances,omitempty" jsonschema:"how many; default 1; on Fly.io at least so many: machines beyond stay"`
 	Timeout        sdk.Duration      `json:"deploy_timeout,omitempty" jsonschema:"how long to wait for the provider's verdict; default 12m"`
 	CancelOnAbort  bool              `json:"cancel_on_abort,omitempty" jsonschema:"cancel the provider's deployment when the activity is cancelled; default: leave it running"`
 	DryRun         bool              `json:"dry_run,omitempty" jsonschema:"return a plan, change nothing"`
