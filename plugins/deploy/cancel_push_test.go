@@ -49,6 +49,15 @@ type slowDocker struct {
 	pushing chan struct{}
 }
 
+// tagging is a Docker that never comes to an end with a tag.
+type tagging struct{ slowDocker }
+
+func (d tagging) ImageTag(ctx context.Context, _, _ string) error {
+	close(d.pushing)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (slowDocker) Close() error                                   { return nil }
 func (slowDocker) ImageTag(context.Context, string, string) error { return nil }
 func (d slowDocker) ImagePush(ctx context.Context, _ string, _ image.PushOptions) (io.ReadCloser, error) {
@@ -58,21 +67,28 @@ func (d slowDocker) ImagePush(ctx context.Context, _ string, _ image.PushOptions
 }
 
 func TestAnImageThatIsBeingPushedCanBeCancelled(t *testing.T) {
-	f := deploytest.NewFly(t, findSpecs(t), canaryToken)
-	f.AddApp("shop")
-	e := deploytest.NewDocker(t, findSpecs(t), "sha256:"+strings.Repeat("ab", 32))
-	real, err := engine(e.Server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pushing := make(chan struct{})
-	d := newDeployer(fast())
-	d.docker = func() (dockerAPI, error) { return slowDocker{real, pushing}, nil }
-	r := newRunWith(t, d, flyConfig(f), f)
-	a := begin(r, "deploy_to_flyio_activity", "w", "r", flyApp(map[string]any{"image": "shop:dev"}))
-	<-pushing
-	a.Cancel(pluginv1.Cancel_REQUESTED, 20*time.Second)
-	if o := a.Wait(); o.Failure == nil || !o.Failure.GetCanceled() {
-		t.Errorf("cancelled, and yet %v", o.Failure)
+	for name, kind := range map[string]func(slowDocker) dockerAPI{
+		"while it is tagged": func(d slowDocker) dockerAPI { return tagging{d} },
+		"while it is pushed": func(d slowDocker) dockerAPI { return d },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := deploytest.NewFly(t, findSpecs(t), canaryToken)
+			f.AddApp("shop")
+			e := deploytest.NewDocker(t, findSpecs(t), "sha256:"+strings.Repeat("ab", 32))
+			real, err := engine(e.Server)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pushing := make(chan struct{})
+			d := newDeployer(fast())
+			d.docker = func() (dockerAPI, error) { return kind(slowDocker{real, pushing}), nil }
+			r := newRunWith(t, d, flyConfig(f), f)
+			a := begin(r, "deploy_to_flyio_activity", "w", "r", flyApp(map[string]any{"image": "shop:dev"}))
+			<-pushing
+			a.Cancel(pluginv1.Cancel_REQUESTED, 20*time.Second)
+			if o := a.Wait(); o.Failure == nil || !o.Failure.GetCanceled() {
+				t.Errorf("cancelled, and yet %v", o.Failure)
+			}
+		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -22,6 +23,7 @@ type dockerAPI interface {
 	ImageInspect(ctx context.Context, image string, opts ...client.ImageInspectOption) (image.InspectResponse, error)
 	ImageTag(ctx context.Context, image, ref string) error
 	ImagePush(ctx context.Context, ref string, options image.PushOptions) (io.ReadCloser, error)
+	ImageRemove(ctx context.Context, ref string, options image.RemoveOptions) ([]image.DeleteResponse, error)
 	Close() error
 }
 
@@ -31,7 +33,7 @@ func localDocker() (dockerAPI, error) {
 
 // publishImage pushes the image when it exists in the local Docker only, and returns the reference that the provider
 // can pull. With push_to it is always pushed. With a default target (Fly's registry) it is pushed when its name carries
-// no registry and the local Docker has it. The tag is the image's content, so a second push is no second image.
+// no registry and the local Docker, which has to answer for that, has it. The tag is the image's content, so a second push is no second image.
 func (d *deployer) publishImage(ctx context.Context, s *settings, a App, target string, res *Result) (string, error) {
 	auto := a.PushTo == ""
 	if auto && (target == "" || registryHost(a.Image) != "" || strings.Contains(a.Image, "@")) {
@@ -45,18 +47,17 @@ func (d *deployer) publishImage(ctx context.Context, s *settings, a App, target 
 	}
 	docker, err := d.docker()
 	if err != nil {
-		if auto {
-			return a.Image, nil
-		}
-		return "", sdk.Fail(typeDockerError, "reach the local Docker to push %s: %w", a.Image, err)
+		return "", unreachable(s, a.Image, auto, err)
 	}
 	defer func() { _ = docker.Close() }() // idle connections only
 	info, err := docker.ImageInspect(ctx, a.Image)
 	switch {
 	case err != nil && cancelled(ctx):
 		return "", context.Cause(ctx)
-	case auto && (cerrdefs.IsNotFound(err) || client.IsErrConnectionFailed(err)):
-		return a.Image, nil // not here, or no Docker here: the provider pulls it by its name
+	case auto && cerrdefs.IsNotFound(err):
+		return a.Image, nil // not here: the provider pulls it by its name
+	case client.IsErrConnectionFailed(err):
+		return "", unreachable(s, a.Image, auto, err)
 	case cerrdefs.IsNotFound(err):
 		return "", invalid("image %s is not in the local Docker, so it cannot be pushed to %s; build or pull it first", a.Image, target)
 	case err != nil:
@@ -69,7 +70,13 @@ func (d *deployer) publishImage(ctx context.Context, s *settings, a App, target 
 		return ref, nil
 	}
 	if err := docker.ImageTag(ctx, a.Image, ref); err != nil {
+		if cancelled(ctx) {
+			return "", context.Cause(ctx)
+		}
 		return "", sdk.Fail(typeDockerError, "tag image %s as %s: %s", a.Image, ref, s.redact.String(err.Error()))
+	}
+	if ref != a.Image && namedOtherwise(info, ref) {
+		defer untag(ctx, docker, ref)
 	}
 	if err := push(ctx, docker, s, ref); err != nil {
 		if cancelled(ctx) {
@@ -79,6 +86,34 @@ func (d *deployer) publishImage(ctx context.Context, s *settings, a App, target 
 	}
 	res.Plan = append(res.Plan, fmt.Sprintf("pushed the local image %s to %s", a.Image, ref))
 	return ref, nil
+}
+
+// unreachable is the error about a Docker that does not answer. Of a name without a registry nobody can say then whether it
+// is a local image or one on Docker Hub; an attempt that guessed would deploy something else than the one before.
+func unreachable(s *settings, name string, auto bool, err error) error {
+	hint := ""
+	if auto {
+		hub := name
+		if !strings.Contains(hub, "/") {
+			hub = "library/" + hub
+		}
+		hint = fmt.Sprintf("; if the image on Docker Hub is meant, name it docker.io/%s", hub)
+	}
+	return sdk.Fail(typeDockerError, "reach the local Docker, to push %s if it is a local image: %s%s", name, s.redact.String(err.Error()), hint)
+}
+
+// namedOtherwise says whether the image keeps a name when ref is taken away: without one it would be deleted.
+func namedOtherwise(info image.InspectResponse, ref string) bool {
+	return slices.ContainsFunc(info.RepoTags, func(name string) bool { return tagOf(name) != tagOf(ref) })
+}
+
+// untag removes the name that an image was given for the push. The image stays under its own.
+func untag(ctx context.Context, docker dockerAPI, ref string) {
+	clean, done := sdk.Cleanup(ctx)
+	defer done()
+	if _, err := docker.ImageRemove(clean, ref, image.RemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
+		sdk.Logger(ctx).Warn("the name that an image was given for its push is still in the local Docker", "image", ref, "error", err)
+	}
 }
 
 func push(ctx context.Context, docker dockerAPI, s *settings, ref string) error {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"strings"
@@ -131,12 +132,60 @@ func TestALocalImageIsNotTakenForAPublicOneWhenDockerFails(t *testing.T) {
 	}
 }
 
+func TestANameWithoutARegistryIsNotGuessedWhenDockerCannotBeReached(t *testing.T) {
+	f := deploytest.NewFly(t, findSpecs(t), canaryToken)
+	f.AddApp("shop")
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	unknown := func() (dockerAPI, error) { return nil, errors.New("parse DOCKER_HOST") }
+	for name, docker := range map[string]func() (dockerAPI, error){"stopped": func() (dockerAPI, error) { return engine(gone) }, "unknown": unknown} {
+		d := newDeployer(fast())
+		d.docker = docker
+		r := newRunWith(t, d, flyConfig(f), f)
+		fail := r.do("deploy_to_flyio_activity", flyApp(map[string]any{"image": "shop:dev"}), nil)
+		if fail == nil || fail.Type != "DockerError" || fail.Final || !strings.Contains(fail.Message, "docker.io/library/shop:dev") {
+			t.Errorf("%s: %+v", name, fail)
+		}
+		r.must("deploy_to_flyio_activity", flyApp(map[string]any{"image": "docker.io/library/nginx:1.27"}), nil)
+	}
+}
+
+func TestTheNameForTheRegistryDoesNotStayInTheLocalDocker(t *testing.T) {
+	const ref = "registry.fly.io/shop:orch-abababababab"
+	for name, c := range map[string]struct {
+		image   string
+		stream  string
+		tags    []string
+		removed bool
+	}{
+		"after a push":                         {"shop:dev", `{"aux":{"Digest":"sha256:abc"}}`, nil, true},
+		"after a push that failed":             {"shop:dev", `{"errorDetail":{"message":"denied"}}`, nil, true},
+		"when an earlier attempt made it":      {"shop:dev", `{"aux":{"Digest":"sha256:abc"}}`, []string{ref}, true},
+		"unless it is the name that was given": {ref, `{"aux":{"Digest":"sha256:abc"}}`, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := deploytest.NewDocker(t, findSpecs(t), "sha256:"+strings.Repeat("ab", 32))
+			e.Stream, e.Tags = c.stream, c.tags
+			f := deploytest.NewFly(t, findSpecs(t), canaryToken)
+			f.AddApp("shop")
+			d := newDeployer(fast())
+			d.docker = func() (dockerAPI, error) { return engine(e.Server) }
+			r := newRunWith(t, d, flyConfig(f), f)
+			r.do("deploy_to_flyio_activity", flyApp(map[string]any{"image": c.image, "push_to": "registry.fly.io/shop"}), nil)
+			if len(e.Pushed) == 0 || e.Pushed[0] != ref || (len(e.Removed) > 0) != c.removed || c.removed && e.Removed[0] != ref {
+				t.Errorf("pushed %v, removed %v", e.Pushed, e.Removed)
+			}
+		})
+	}
+}
+
 func engine(s *httptest.Server) (dockerAPI, error) {
 	return client.NewClientWithOpts(client.WithHost("tcp://"+s.Listener.Addr().String()), client.WithVersion("1.51"))
 }
 
 // TestARealDockerPushesToARealRegistry needs a Docker on this machine: it makes an image, and the registry is ours.
 func TestARealDockerPushesToARealRegistry(t *testing.T) {
+	specs := findSpecs(t) // may skip, before anything is made
 	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		t.Skipf("docker not available: %v", err)
@@ -162,7 +211,7 @@ func TestARealDockerPushesToARealRegistry(t *testing.T) {
 	_ = json.NewDecoder(made).Decode(&line)
 	made.Close()
 	reg := deploytest.NewRegistry(t, "x", canaryToken)
-	f := deploytest.NewFly(t, findSpecs(t), canaryToken)
+	f := deploytest.NewFly(t, specs, canaryToken)
 	f.AddApp("shop")
 	d := newDeployer(fast())
 	config := flyConfig(f)
@@ -178,6 +227,9 @@ func TestARealDockerPushesToARealRegistry(t *testing.T) {
 	repo, tag, _ := strings.Cut(strings.TrimPrefix(res.Image, reg.Listener.Addr().String()+"/"), ":")
 	if reg.Manifest(repo, tag) == nil {
 		t.Fatalf("the registry holds no %s: %v", res.Image, reg.Refs())
+	}
+	if seen, err := docker.ImageInspect(ctx, local); err != nil || len(seen.RepoTags) != 1 {
+		t.Errorf("the image is known as %v (%v), want it under its own name only", seen.RepoTags, err)
 	}
 	r.must("deploy_to_flyio_activity", flyApp(map[string]any{"image": local}), &again)
 	if again.Changed || again.Image != res.Image {

@@ -18,7 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Docker is a stand-in for the three calls of the Docker Engine that a push takes.
+// Docker is a stand-in for the four calls of the Docker Engine that a push takes.
 type Docker struct {
 	*httptest.Server
 	t   testing.TB
@@ -28,10 +28,12 @@ type Docker struct {
 	Stream  string          // what a push answers, after its 200
 	Missing map[string]bool // images that are not here
 	Broken  int             // calls that answer 500
+	Tags    []string        // further names that the image has
 
-	mu     sync.Mutex
-	Pushed []string
-	Auth   string
+	mu      sync.Mutex
+	Pushed  []string
+	Removed []string
+	Auth    string
 }
 
 // NewDocker starts an Engine that has every image, all of one id.
@@ -105,10 +107,13 @@ func (d *Docker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// The document knows {name} as one segment: a slash in it has to be escaped to match.
 	path := strings.TrimPrefix(r.URL.Path, "/v1.51/images/")
-	i := strings.LastIndex(path, "/")
-	name, action := path[:i], path[i+1:]
+	name, action := path, ""
+	if r.Method != http.MethodDelete {
+		i := strings.LastIndex(path, "/")
+		name, action = path[:i], path[i:]
+	}
 	plain := r.Clone(r.Context())
-	plain.URL = &url.URL{Path: "/v1.51/images/" + strings.ReplaceAll(name, "/", "~") + "/" + action, RawQuery: r.URL.RawQuery}
+	plain.URL = &url.URL{Path: "/v1.51/images/" + strings.ReplaceAll(name, "/", "~") + action, RawQuery: r.URL.RawQuery}
 	x, err := d.api.request(plain)
 	if err != nil {
 		d.t.Errorf("docker: a request breaks the schema: %v", err)
@@ -131,9 +136,12 @@ func (d *Docker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `{"message":"No such image: %s"}`, name)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(obj{"Id": d.id, "RepoTags": []string{name}})
+		_ = json.NewEncoder(w).Encode(obj{"Id": d.id, "RepoTags": append([]string{name}, d.Tags...)})
 	case "POST /images/{name}/tag":
 		w.WriteHeader(201)
+	case "DELETE /images/{name}":
+		d.Removed = append(d.Removed, name)
+		_ = json.NewEncoder(w).Encode([]obj{{"Untagged": name}})
 	case "POST /images/{name}/push":
 		d.Pushed = append(d.Pushed, name+":"+r.URL.Query().Get("tag"))
 		d.Auth = r.Header.Get("X-Registry-Auth")
