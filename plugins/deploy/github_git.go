@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,13 +19,34 @@ import (
 	"github.com/go-git/go-git/v5/storage/memory"
 )
 
-// gitPush puts files on a branch in one commit on top of what is there. All happens in memory.
+// maxBranch is how much the files of a branch's newest commit may hold: it is read into memory, unpacked.
+const maxBranch = 256 << 20
+
+// errBranchTooLarge ends the reading of a branch that holds more than its limit.
+var errBranchTooLarge = errors.New("its newest commit holds")
+
+// gitPush puts files on a branch in one commit on top of what is there. All happens in memory, with the newest commit only.
 type gitPush struct {
 	url, token, branch string
 	files              map[string]pushFile
 	message, run       string
 	at                 time.Time
 	force, dryRun      bool
+	limit              int64 // of what is read; 0: maxBranch
+}
+
+// boundedStorage takes objects up to a limit.
+type boundedStorage struct {
+	*memory.Storage
+	left, limit int64
+}
+
+// SetEncodedObject is called for every object that is fetched or made.
+func (s *boundedStorage) SetEncodedObject(o plumbing.EncodedObject) (plumbing.Hash, error) {
+	if s.left -= o.Size(); s.left < 0 {
+		return plumbing.ZeroHash, fmt.Errorf("%w more than %d MB", errBranchTooLarge, s.limit>>20)
+	}
+	return s.Storage.SetEncodedObject(o)
 }
 
 type gitPushed struct {
@@ -40,7 +62,8 @@ const runTrailer = "Orch-Run: "
 var firstCommit = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (g gitPush) push(ctx context.Context) (gitPushed, error) {
-	repo, err := git.Init(memory.NewStorage(), nil)
+	limit := cmp.Or(g.limit, maxBranch)
+	repo, err := git.Init(&boundedStorage{memory.NewStorage(), limit, limit}, nil)
 	if err != nil {
 		return gitPushed{}, err
 	}
@@ -132,7 +155,7 @@ func (g gitPush) fetch(ctx context.Context, repo *git.Repository, remote *git.Re
 		}
 		from = fallback
 	}
-	err = remote.FetchContext(ctx, &git.FetchOptions{Auth: auth, Tags: git.NoTags,
+	err = remote.FetchContext(ctx, &git.FetchOptions{Auth: auth, Tags: git.NoTags, Depth: 1,
 		RefSpecs: []config.RefSpec{config.RefSpec("+" + from + ":" + tracking(from))}})
 	if err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
 		return nil, nil, err

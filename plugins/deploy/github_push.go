@@ -188,6 +188,8 @@ func gitFailed(s *settings, repo, branch string, err error) error {
 	switch {
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed), has("authentication required", "authorization failed"):
 		return final(string(httpapi.Auth), "%s; check github.token in [plugins.deploy.config]: it needs contents:write on the repository", what)
+	case errors.Is(err, errBranchTooLarge):
+		return invalid("%s, too much to build a commit upon; name a repository with less in it (github_repo)", what)
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return final(string(httpapi.NotFound), "%s; the token may not see the repository", what)
 	case has("gh013", "push protection", "secret scanning"):
