@@ -94,7 +94,17 @@ func (p pageHost) Shipments(ctx context.Context) ([]shipping.Shipment, error) {
 	return shipping.Decode(answer)
 }
 
-// askTimeout bounds a question to a plugin.
+// Hosts are those that share the work, and those that are away.
+func (p pageHost) Hosts(ctx context.Context) ([]executor.HostState, error) {
+	if p.reached() == nil {
+		return nil, errStarting
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return p.Executor().Hosts(ctx)
+}
+
+// askTimeout bounds a question that the page can do without the answer of.
 const askTimeout = 3 * time.Second
 
 // ask calls an activity that only looks, without a workflow and without a trace in

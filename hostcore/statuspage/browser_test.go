@@ -57,6 +57,9 @@ func held(s *site) string {
 				time.Sleep(50 * time.Millisecond)
 			}
 			s.host.set("completed")
+			s.host.mu.Lock()
+			s.host.hosts = shared()
+			s.host.mu.Unlock()
 			time.Sleep(pollEvery + time.Second)
 		case "/":
 			page := httptest.NewRecorder()
@@ -71,10 +74,26 @@ func held(s *site) string {
 	return srv.URL
 }
 
+// measured serves the page with a script of ours that tells whether it fits.
+func measured(s *site) string {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			s.page.ServeHTTP(w, r)
+			return
+		}
+		page := httptest.NewRecorder()
+		s.page.ServeHTTP(page, r)
+		const script = `<script>document.body.dataset.fits = document.documentElement.scrollWidth <= innerWidth</script>`
+		_, _ = strings.NewReplacer("/status/live.js", "/status/none.js", "</body>", script+"</body>").WriteString(w, page.Body.String())
+	}))
+	s.t.Cleanup(srv.Close)
+	return srv.URL
+}
+
 func TestARealBrowserFollowsWhatHappens(t *testing.T) {
 	s := newSite(t, Options{Token: ""})
 	dom := string(browse(t, "--dump-dom", held(s)+"/"))
-	for _, want := range []string{">live<", "build_chat_image_activity", "&lt;script&gt;alert(1)&lt;/script&gt;", `state completed"`} {
+	for _, want := range []string{">live<", "build_chat_image_activity", "&lt;script&gt;alert(1)&lt;/script&gt;", `state completed"`, `state away"`, "labels: gpu, rack-2"} {
 		if !strings.Contains(dom, want) {
 			t.Errorf("the page in the browser lacks %q:\n%s", want, dom)
 		}
@@ -86,9 +105,13 @@ func TestARealBrowserFollowsWhatHappens(t *testing.T) {
 
 func TestThePageFitsAPhoneAndADesktopInLightAndDark(t *testing.T) {
 	s := newSite(t, Options{Token: ""})
+	s.host.hosts = shared()
 	sizes := map[string]string{"phone": "--window-size=390,844", "desktop": "--window-size=1200,800"}
 	shots := map[string][]byte{}
 	for device, size := range sizes {
+		if dom := string(browse(t, size, "--dump-dom", measured(s)+"/")); !strings.Contains(dom, `data-fits="true"`) {
+			t.Errorf("%s: the page is wider than the window:\n%s", device, dom)
+		}
 		for _, scheme := range []string{"light", "dark"} {
 			file := filepath.Join(t.TempDir(), "shot.png")
 			args := []string{size, "--hide-scrollbars", "--screenshot=" + file, s.url + "/"}

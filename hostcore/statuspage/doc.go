@@ -1,5 +1,6 @@
 // Package statuspage is the host's page for people: services with their steps,
-// plugins, problems and links, kept up to date by server-sent events.
+// the hosts that share the work, plugins, problems and links, kept up to date by
+// server-sent events.
 //
 // Everything is rendered here; the page's script only replaces what the server
 // sends. One poller asks for the state while somebody looks, and all that look

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ type Host interface {
 	Problems() []string
 	// Shipments are the log files that are shipped; nil without a plugin that does.
 	Shipments(context.Context) ([]shipping.Shipment, error)
+	// Hosts are those that share the work, and those that are away.
+	Hosts(context.Context) ([]executor.HostState, error)
 	Start(ctx context.Context, service string) error
 	Stop(ctx context.Context, service string) error
 	Rollback(plugin string) error
@@ -64,7 +67,7 @@ type Page struct {
 func New(h Host, o Options) *Page {
 	p := &Page{host: h, o: o}
 	p.page = template.Must(template.New("").Funcs(template.FuncMap{
-		"ago": ago, "took": took, "csrf": func() template.HTML { return csrfField }, "clock": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"ago": ago, "took": took, "join": func(all []string) string { return strings.Join(all, ", ") }, "csrf": func() template.HTML { return csrfField }, "clock": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(assets, "assets/*.html"))
 	p.sessions.secure = o.TLS
 	p.live = newLive(p.render)
@@ -134,6 +137,8 @@ type view struct {
 	Plugins  []supervisor.Status
 	Shipping []shipping.Shipment
 	Unknown  string // why the shipments are not shown
+	Hosts    []executor.HostState
+	Unlisted string // why the hosts are not shown
 	Problems []string
 	Write    bool // whoever looks may change things
 	Login    bool // there is a token, and it has not been entered
@@ -149,6 +154,16 @@ func (p *Page) view(ctx context.Context) view {
 	}
 	if v.Shipping, err = p.host.Shipments(ctx); err != nil {
 		v.Unknown = err.Error()
+	}
+	if v.Trouble != "" {
+		return v // it is Temporal that knows the hosts too
+	}
+	hosts, err := p.host.Hosts(ctx)
+	if err != nil {
+		v.Unlisted = err.Error()
+	}
+	if len(hosts) > 1 || slices.ContainsFunc(hosts, func(h executor.HostState) bool { return !h.Here }) {
+		v.Hosts = hosts
 	}
 	return v
 }

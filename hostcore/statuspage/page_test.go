@@ -30,6 +30,23 @@ type fakeHost struct {
 	state string
 	asked []string
 	polls int
+
+	hosts    []executor.HostState
+	unlisted error
+}
+
+// shared are two hosts that share the work, one of them with much to say.
+func shared() []executor.HostState {
+	return []executor.HostState{
+		{Name: "blade7", Here: true, Labels: []string{"gpu", "rack-2"}, Version: "1.2.3", Seen: time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC), Services: []string{"chat", "logs-pipeline"}},
+		{Name: "ahostwhosenameisaslongasnamesofmachinesincloudsare0123456789abcdef.internal", Version: "1.2.2", Services: []string{"chat"}},
+	}
+}
+
+func (f *fakeHost) Hosts(context.Context) ([]executor.HostState, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hosts, f.unlisted
 }
 
 func (f *fakeHost) Shipments(context.Context) ([]shipping.Shipment, error) {
@@ -284,5 +301,36 @@ func TestAReaderThatDoesNotReadHoldsUpNobody(t *testing.T) {
 	l.close()
 	if l.join() != nil {
 		t.Error("a reader was taken after the end")
+	}
+}
+
+func TestHostsAreShownWhereSeveralShareTheWorkOrOneIsAway(t *testing.T) {
+	all := shared()
+	for name, tc := range map[string]struct {
+		hosts    []executor.HostState
+		err      error
+		want     []string
+		unwanted string
+	}{
+		"several": {hosts: all, want: []string{">Hosts<", "blade7", ">here<", "labels: gpu, rack-2", "1.2.3", "listed <time datetime=\"2026-11-02T09:30:00Z\"", "chat, logs-pipeline",
+			all[1].Name, ">away<", "1.2.2", "not listed"}},
+		"one that is away": {hosts: all[1:], want: []string{">Hosts<", ">away<"}},
+		"one":              {hosts: all[:1], unwanted: ">Hosts<"},
+		"none":             {unwanted: ">Hosts<"},
+		"unknown":          {err: errors.New("who polls <task> queue x"), want: []string{">Hosts<", "who polls &lt;task&gt; queue x", "ChatSetupWorkflow", "3 restarts", "12 lines"}, unwanted: ">here<"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, Options{})
+			s.host.hosts, s.host.unlisted = tc.hosts, tc.err
+			_, text := s.do("GET", "/", "", nil)
+			for _, want := range tc.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("the page lacks %q:\n%s", want, text)
+				}
+			}
+			if tc.unwanted != "" && strings.Contains(text, tc.unwanted) {
+				t.Errorf("the page has %q:\n%s", tc.unwanted, text)
+			}
+		})
 	}
 }
