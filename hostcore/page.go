@@ -38,7 +38,7 @@ func (h *Host) token() (string, error) {
 // web is the address of the pages.
 func (h *Host) web() (web admin.Web, err error) {
 	c := h.cfg.Host
-	web.Listen = c.Listen
+	web.Listen, web.Name = c.Listen, c.Name
 	if web.TLS, err = admin.TLS(c.TLS); err != nil || !c.Public() {
 		return web, err
 	}

@@ -71,7 +71,7 @@ func serve(t *testing.T, b Backend, codec http.Handler) (*Server, string, *Clien
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s, err := Start(dir, Web{Listen: "127.0.0.1:0"}, b, Pages{Metrics: prometheus.NewRegistry(), Codec: codec})
+	s, err := Start(dir, Web{Listen: "127.0.0.1:0", Name: "blade7"}, b, Pages{Metrics: prometheus.NewRegistry(), Codec: codec, Status: http.NotFoundHandler()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,5 +227,34 @@ func TestThePagesTellAndChangeNothing(t *testing.T) {
 	}
 	if len(b.asked) > 0 {
 		t.Errorf("the pages changed something: %v", b.asked)
+	}
+}
+
+func TestALoopbackAddressAnswersToTheMachinesOwnNamesOnly(t *testing.T) {
+	s, _, _ := serve(t, &backend{ready: Ready{Ready: true}}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	_, port, err := net.SplitHostPort(s.Listen())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for host, own := range map[string]bool{
+		"127.0.0.1:" + port: true, "127.0.0.1": true, "[::1]:" + port: true, "[::1]": true, "localhost:" + port: true, "LocalHost": true, "localhost.": true, "blade7:" + port: true, "Blade7": true,
+		"evil.example": false, "evil.example:" + port: false, "localhost.evil.example": false, "blade7.evil.example": false, "127.0.0.1.evil.example": false,
+	} {
+		for _, path := range []string{"/healthz", "/readyz", "/metrics", "/codec/decode", "/", "/status/live"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Listen()+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = host
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if refused := resp.StatusCode == http.StatusMisdirectedRequest; refused == own {
+				t.Errorf("%s of %s: %d", path, host, resp.StatusCode)
+			}
+		}
 	}
 }

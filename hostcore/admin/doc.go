@@ -3,5 +3,6 @@
 // the read-only health and metrics pages on its TCP address.
 //
 // The socket is for the user that runs the host: whoever may open it may reload
-// and roll back plugins. The TCP pages change nothing.
+// and roll back plugins. The TCP pages change nothing, and answer over plain HTTP to
+// the machine's own names only.
 package admin

@@ -47,7 +47,8 @@ type Pages struct {
 // Web is the TCP address and how it is guarded.
 type Web struct {
 	Listen string      // "": none
-	TLS    *tls.Config // nil: plain HTTP
+	TLS    *tls.Config // nil: plain HTTP, which answers to the machine's own names only
+	Name   string      // the host's, one of these
 	// Token is the bearer token that whatever tells more than whether the host
 	// is well asks for; "": nothing asks. The pages of Pages guard themselves.
 	Token string
@@ -79,10 +80,13 @@ func Start(runtimeDir string, web Web, b Backend, p Pages) (*Server, error) {
 		return nil, fmt.Errorf("listen on host.listen = %q: %w; %s", web.Listen, err, fix)
 	}
 	s.listen = tcp.Addr().String()
+	shown := pages(b, p, web.Token)
 	if web.TLS != nil {
-		tcp = tls.NewListener(tcp, web.TLS)
+		tcp = tls.NewListener(tcp, web.TLS) // the certificate says under which names it is asked for
+	} else {
+		shown = ownNames(shown, web.Name)
 	}
-	s.serve(tcp, pages(b, p, web.Token))
+	s.serve(tcp, shown)
 	return s, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -42,8 +41,7 @@ type Options struct {
 	Links         []Link
 	// Private pages show nothing before the token has been entered.
 	Private bool
-	// TLS tells that the page is served over HTTPS: its cookies travel there
-	// only, and the certificate says under which names it is asked for.
+	// TLS tells that the page is served over HTTPS: its cookies travel there only.
 	TLS bool
 }
 
@@ -92,7 +90,7 @@ func New(h Host, o Options) *Page {
 	mux.HandleFunc("POST /status/services/{name}/start", p.act(h.Start))
 	mux.HandleFunc("POST /status/services/{name}/stop", p.act(h.Stop))
 	mux.HandleFunc("POST /status/plugins/{name}/rollback", p.act(func(_ context.Context, plugin string) error { return h.Rollback(plugin) }))
-	p.handler = http.NewCrossOriginProtection().Handler(guarded(mux, o.TLS))
+	p.handler = http.NewCrossOriginProtection().Handler(guarded(mux))
 	return p
 }
 
@@ -102,14 +100,9 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.Ser
 // Close ends the poller and all open connections.
 func (p *Page) Close() { p.live.close() }
 
-// guarded sets the headers that keep a browser from doing more than the page
-// needs, and refuses names that only a rebound DNS entry can lead here.
-func guarded(next http.Handler, anyName bool) http.Handler {
+// guarded sets the headers that keep a browser from doing more than the page needs.
+func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !anyName && !ownName(r.Host) {
-			http.Error(w, "this page is served under the machine's own names only", http.StatusMisdirectedRequest)
-			return
-		}
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -117,15 +110,6 @@ func guarded(next http.Handler, anyName bool) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
-}
-
-// ownName tells whether a request's host is an address or localhost: the page
-// listens on loopback addresses, and other names are somebody else's.
-func ownName(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
 }
 
 // view is what the templates show.
