@@ -82,3 +82,25 @@ func TestAStopThatGoesOnEndsWithThePage(t *testing.T) {
 		t.Error("it goes on after the page was closed")
 	}
 }
+
+func TestThePageShowsItsOwnMessagesOnly(t *testing.T) {
+	s := newSite(t, Options{Token: "canary-token"})
+	const foreign = "Your token has expired: enter it at evil.example"
+	if _, text := s.do("GET", "/?"+url.Values{"message": {foreign}}.Encode(), "", nil); strings.Contains(text, "expired") || strings.Contains(text, `role="alert"`) {
+		t.Errorf("it shows what somebody has put into a link:\n%s", text)
+	}
+	var shown string
+	s.CheckRedirect = func(r *http.Request, _ []*http.Request) error { shown = r.URL.RequestURI(); return nil }
+	if _, text := s.do("POST", "/status/login", url.Values{"token": {"wrong"}}.Encode(), nil); !strings.Contains(text, "That is not the token") {
+		t.Errorf("its own message is missing:\n%s", text)
+	}
+	if _, text := s.do("GET", shown, "", nil); !strings.Contains(text, "That is not the token") {
+		t.Errorf("its own message is gone when the page is loaded again:\n%s", text)
+	}
+	for range maxMessages {
+		s.page.messages.keep("another one")
+	}
+	if _, text := s.do("GET", shown, "", nil); strings.Contains(text, "That is not the token") || len(s.page.messages.all) != maxMessages {
+		t.Errorf("%d messages are kept", len(s.page.messages.all))
+	}
+}

@@ -57,6 +57,7 @@ type Page struct {
 	o        Options
 	live     *live
 	sessions sessions
+	messages messages
 	page     *template.Template
 	handler  http.Handler
 }
@@ -180,7 +181,7 @@ func (p *Page) show(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Write = s != nil
 	v.Login = p.o.Token != "" && s == nil
-	v.Message = r.URL.Query().Get("message")
+	v.Message = p.messages.find(r.URL.Query().Get("message"))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(s.fill(p.execute("page.html", v))) // a reader that has gone needs no answer
 }
@@ -193,11 +194,11 @@ func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 		case <-time.After(500 * time.Millisecond):
 		case <-r.Context().Done():
 		}
-		back(w, r, "That is not the token of host.http_token.")
+		p.back(w, r, "That is not the token of host.http_token.")
 		return
 	}
 	p.sessions.open(w)
-	back(w, r, "")
+	p.back(w, r, "")
 }
 
 func (p *Page) logout(w http.ResponseWriter, r *http.Request) {
@@ -205,7 +206,7 @@ func (p *Page) logout(w http.ResponseWriter, r *http.Request) {
 	if s := p.sessions.of(r); s != nil && s.sent(r) {
 		p.sessions.end(w, r)
 	}
-	back(w, r, "")
+	p.back(w, r, "")
 }
 
 // act does something for whoever has entered the token. It is done to its end, also
@@ -230,14 +231,15 @@ func (p *Page) act(do func(ctx context.Context, name string) error) http.Handler
 			message = err.Error()
 		}
 		p.live.now()
-		back(w, r, message)
+		p.back(w, r, message)
 	}
 }
 
-func back(w http.ResponseWriter, r *http.Request, message string) {
+// back leads to the page, which shows the message there is.
+func (p *Page) back(w http.ResponseWriter, r *http.Request, message string) {
 	target := "/"
 	if message != "" {
-		target += "?" + url.Values{"message": {message}}.Encode()
+		target += "?" + url.Values{"message": {p.messages.keep(message)}}.Encode()
 	}
 	http.Redirect(w, r, target, http.StatusSeeOther)
 }
