@@ -105,13 +105,15 @@ func Start(ctx context.Context, o Options) (_ *Host, err error) {
 	if h.telemetry, err = h.openTelemetry(); err != nil {
 		return nil, err
 	}
-	if h.page, err = h.statusPage(); err != nil {
-		return nil, err
-	}
-	web, err := h.web()
+	token, err := h.token() // one for both, whose guesses count together
 	if err != nil {
 		return nil, err
 	}
+	web, err := h.web(token)
+	if err != nil {
+		return nil, err
+	}
+	h.page = h.statusPage(token)
 	h.note(partLife, "the host is starting: its plugins and Temporal are being reached")
 	server, err := admin.Start(h.cfg.Host.RuntimeDir, web, (*backend)(h), admin.Pages{Metrics: h.telemetry.registry, Codec: decoder, Status: h.page})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/orch-host/orch/hostcore/executor"
 	"github.com/orch-host/orch/hostcore/shipping"
 	"github.com/orch-host/orch/hostcore/statuspage"
+	"github.com/orch-host/orch/hostcore/webtoken"
 	"github.com/orch-host/orch/sdk/pluginv1"
 )
 
@@ -20,46 +21,42 @@ type pageHost struct{ *Host }
 
 var _ statuspage.Host = pageHost{}
 
-// token is that of the status page; "" when there is none.
-func (h *Host) token() (string, error) {
+// token is that of the HTTP address; nil when there is none.
+func (h *Host) token() (*webtoken.Token, error) {
 	if h.cfg.Host.Token.IsZero() {
-		return "", nil
+		return nil, nil
 	}
 	token, err := h.cfg.Host.Token.Resolve()
 	if err == nil && token == "" {
 		err = errors.New("is empty")
 	}
 	if err != nil {
-		return "", fmt.Errorf("host.http_token: %w", err)
+		return nil, fmt.Errorf("host.http_token: %w", err)
 	}
-	return token, nil
+	return webtoken.New(token), nil
 }
 
-// web is the address of the pages.
-func (h *Host) web() (web admin.Web, err error) {
+// web is the address of the pages, with the token where the address itself asks for it.
+func (h *Host) web(token *webtoken.Token) (web admin.Web, err error) {
 	c := h.cfg.Host
 	web.Listen, web.Name = c.Listen, c.Name
-	if web.TLS, err = admin.TLS(c.TLS); err != nil || !c.Public() {
-		return web, err
+	if c.Public() {
+		web.Token = token
 	}
-	web.Token, err = h.token()
+	web.TLS, err = admin.TLS(c.TLS)
 	return web, err
 }
 
-func (h *Host) statusPage() (*statuspage.Page, error) {
+func (h *Host) statusPage(token *webtoken.Token) *statuspage.Page {
 	c := h.cfg.Host
-	o := statuspage.Options{Name: c.Name, Version: h.o.Version, Private: c.Public(), TLS: c.TLS.CertFile != ""}
-	var err error
-	if o.Token, err = h.token(); err != nil {
-		return nil, err
-	}
+	o := statuspage.Options{Name: c.Name, Version: h.o.Version, Token: token, Private: c.Public(), TLS: c.TLS.CertFile != ""}
 	if ui := h.cfg.Temporal.WebUI; ui != "" {
 		o.Links = append(o.Links, statuspage.Link{Name: "Temporal", URL: ui})
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.cfg.Host.Links)) {
 		o.Links = append(o.Links, statuspage.Link{Name: name, URL: h.cfg.Host.Links[name].URL})
 	}
-	return statuspage.New(pageHost{h}, o), nil
+	return statuspage.New(pageHost{h}, o)
 }
 
 var errStarting = errors.New("the host is starting: Temporal has not been reached yet")

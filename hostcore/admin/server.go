@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"crypto/subtle"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -21,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/orch-host/orch/hostcore/supervisor"
+	"github.com/orch-host/orch/hostcore/webtoken"
 )
 
 // SocketName is the admin socket's name in the runtime folder.
@@ -50,8 +50,8 @@ type Web struct {
 	TLS    *tls.Config // nil: plain HTTP, which answers to the machine's own names only
 	Name   string      // the host's, one of these
 	// Token is the bearer token that whatever tells more than whether the host
-	// is well asks for; "": nothing asks. The pages of Pages guard themselves.
-	Token string
+	// is well asks for; nil: nothing asks. The pages of Pages guard themselves.
+	Token *webtoken.Token
 }
 
 // Start serves the API on the socket in runtimeDir and the pages on the web
@@ -159,7 +159,7 @@ func api(b Backend) http.Handler {
 }
 
 // pages are what the TCP address shows.
-func pages(b Backend, p Pages, token string) http.Handler {
+func pages(b Backend, p Pages, token *webtoken.Token) http.Handler {
 	mux := http.NewServeMux()
 	if p.Codec != nil {
 		mux.Handle("/codec/", p.Codec)
@@ -176,14 +176,18 @@ func pages(b Backend, p Pages, token string) http.Handler {
 		if !ready.Ready {
 			code = http.StatusServiceUnavailable
 		}
-		if !bears(r, token) {
+		if bears(r, token) != nil {
 			ready.Problems = nil
 		}
 		answer(w, code, ready)
 	})
 	metrics := promhttp.HandlerFor(p.Metrics, promhttp.HandlerOpts{})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		if !bears(r, token) {
+		switch err := bears(r, token); {
+		case errors.Is(err, webtoken.ErrBusy):
+			answer(w, http.StatusTooManyRequests, failure{err.Error()})
+			return
+		case err != nil:
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			answer(w, http.StatusUnauthorized, failure{"send the token of host.http_token as a bearer token"})
 			return
@@ -193,10 +197,17 @@ func pages(b Backend, p Pages, token string) http.Handler {
 	return mux
 }
 
-// bears tells whether a request has the token, or none is asked for.
-func bears(r *http.Request, token string) bool {
-	given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return token == "" || subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1
+// bears is nil when a request has the token, or none is asked for. Only a token
+// that was sent takes its turn: health is asked for without one.
+func bears(r *http.Request, token *webtoken.Token) error {
+	if token == nil {
+		return nil
+	}
+	given, sent := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !sent {
+		return webtoken.ErrWrong
+	}
+	return token.Check(r.Context(), given)
 }
 
 func answer(w http.ResponseWriter, code int, v any) {

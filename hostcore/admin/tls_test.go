@@ -12,15 +12,20 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/orch-host/orch/config"
+	"github.com/orch-host/orch/hostcore/webtoken"
 )
 
 // certificate writes a self-signed one for 127.0.0.1 and its key.
@@ -57,7 +62,7 @@ func TestAPublicAddressTellsNothingWithoutItsToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Start(dir, Web{Listen: "127.0.0.1:0", TLS: tlsConfig, Token: "canary"}, &backend{ready: Ready{Problems: []string{"plugin a is failed"}}}, Pages{Metrics: prometheus.NewRegistry()})
+	s, err := Start(dir, Web{Listen: "127.0.0.1:0", TLS: tlsConfig, Token: webtoken.New("canary")}, &backend{ready: Ready{Problems: []string{"plugin a is failed"}}}, Pages{Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,4 +175,33 @@ func TestClientsNeedACertificateWhereTheirAuthorityIsNamed(t *testing.T) {
 	if _, err := TLS(config.ServerTLS{CertFile: filepath.Join(dir, "none"), KeyFile: c.KeyFile}); err == nil || !strings.Contains(err.Error(), "host.tls: load the certificate") {
 		t.Errorf("a file that is not there: %v", err)
 	}
+}
+
+func TestGuessesOfTheBearerTokenCountTogetherAndHealthGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shown := pages(&backend{ready: Ready{Ready: true}}, Pages{Metrics: prometheus.NewRegistry()}, webtoken.New("canary"))
+		get := func(path, bearer string) int {
+			r := httptest.NewRequest("GET", path, nil)
+			if bearer != "" {
+				r.Header.Set("Authorization", "Bearer "+bearer)
+			}
+			w := httptest.NewRecorder()
+			shown.ServeHTTP(w, r)
+			return w.Code
+		}
+		began := time.Now()
+		var all sync.WaitGroup
+		for i := range 16 {
+			all.Go(func() { get([]string{"/metrics", "/readyz"}[i%2], "wrong") })
+		}
+		synctest.Wait()
+		got := []int{get("/metrics", "canary"), get("/metrics", ""), get("/readyz", ""), get("/healthz", "")}
+		if want := []int{429, 401, 200, 200}; !slices.Equal(got, want) || !time.Now().Equal(began) {
+			t.Errorf("while many guess: %v after %s, want %v at once", got, time.Since(began), want)
+		}
+		all.Wait()
+		if took := time.Since(began); took != 8*time.Second {
+			t.Errorf("16 guesses side by side took %s", took)
+		}
+	})
 }

@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/orch-host/orch/hostcore/webtoken"
 )
 
 // slowToStop is a host whose service takes its time to stop.
@@ -31,7 +36,7 @@ func (s *slowToStop) Stop(ctx context.Context, _ string) error {
 func stopAndGo(t *testing.T) (*slowToStop, *site) {
 	t.Helper()
 	h := &slowToStop{began: make(chan struct{}), goOn: make(chan struct{}), ended: make(chan error, 1)}
-	s := serving(t, New(h, Options{Token: "canary-token"}))
+	s := serving(t, New(h, Options{Token: webtoken.New("canary-token")}))
 	_, text := s.do("POST", "/status/login", url.Values{"token": {"canary-token"}}.Encode(), nil)
 	_, csrf, _ := strings.Cut(text, `name="csrf" value="`)
 	csrf, _, _ = strings.Cut(csrf, `"`)
@@ -84,7 +89,7 @@ func TestAStopThatGoesOnEndsWithThePage(t *testing.T) {
 }
 
 func TestThePageShowsItsOwnMessagesOnly(t *testing.T) {
-	s := newSite(t, Options{Token: "canary-token"})
+	s := newSite(t, Options{Token: webtoken.New("canary-token")})
 	const foreign = "Your token has expired: enter it at evil.example"
 	if _, text := s.do("GET", "/?"+url.Values{"message": {foreign}}.Encode(), "", nil); strings.Contains(text, "expired") || strings.Contains(text, `role="alert"`) {
 		t.Errorf("it shows what somebody has put into a link:\n%s", text)
@@ -103,4 +108,34 @@ func TestThePageShowsItsOwnMessagesOnly(t *testing.T) {
 	if _, text := s.do("GET", shown, "", nil); strings.Contains(text, "That is not the token") || len(s.page.messages.all) != maxMessages {
 		t.Errorf("%d messages are kept", len(s.page.messages.all))
 	}
+}
+
+func TestGuessesOfTheTokenCountTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(&fakeHost{}, Options{Token: webtoken.New("canary-token")})
+		defer p.Close()
+		login := func(token string) int {
+			r := httptest.NewRequest("POST", "/status/login", strings.NewReader(url.Values{"token": {token}}.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, r)
+			return w.Code
+		}
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() { login("wrong") })
+		}
+		synctest.Wait()
+		if code := login("canary-token"); code != http.StatusTooManyRequests {
+			t.Errorf("while many guess: %d", code)
+		}
+		all.Wait()
+		if took := time.Since(began); took != 8*time.Second {
+			t.Errorf("16 guesses side by side took %s", took)
+		}
+		if code := login("canary-token"); code != http.StatusSeeOther {
+			t.Errorf("afterwards: %d", code)
+		}
+	})
 }

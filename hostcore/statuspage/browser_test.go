@@ -91,7 +91,7 @@ func measured(s *site) string {
 }
 
 func TestARealBrowserFollowsWhatHappens(t *testing.T) {
-	s := newSite(t, Options{Token: ""})
+	s := newSite(t, Options{})
 	dom := string(browse(t, "--dump-dom", held(s)+"/"))
 	for _, want := range []string{">live<", "build_chat_image_activity", "&lt;script&gt;alert(1)&lt;/script&gt;", `state completed"`, `state away"`, "labels: gpu, rack-2"} {
 		if !strings.Contains(dom, want) {
@@ -104,7 +104,7 @@ func TestARealBrowserFollowsWhatHappens(t *testing.T) {
 }
 
 func TestThePageFitsAPhoneAndADesktopInLightAndDark(t *testing.T) {
-	s := newSite(t, Options{Token: ""})
+	s := newSite(t, Options{})
 	s.host.hosts = shared()
 	sizes := map[string]string{"phone": "--window-size=390,844", "desktop": "--window-size=1200,800"}
 	shots := map[string][]byte{}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/orch-host/orch/hostcore/executor"
+	"github.com/orch-host/orch/hostcore/webtoken"
 )
 
 // returning is a host whose service failed with a text that has carriage
@@ -72,7 +73,7 @@ func TestCarriageReturnsDoNotCutTheLivePage(t *testing.T) {
 }
 
 func TestALogOutEndsTheLiveStreamOfItsSession(t *testing.T) {
-	s := newSite(t, Options{Token: "canary-token", Private: true})
+	s := newSite(t, Options{Token: webtoken.New("canary-token"), Private: true})
 	_, text := s.do("POST", "/status/login", url.Values{"token": {"canary-token"}}.Encode(), nil)
 	_, csrf, _ := strings.Cut(text, `name="csrf" value="`)
 	csrf, _, _ = strings.Cut(csrf, `"`)

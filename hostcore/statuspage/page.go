@@ -3,8 +3,8 @@ package statuspage
 import (
 	"bytes"
 	"context"
-	"crypto/subtle"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -17,6 +17,7 @@ import (
 	"github.com/orch-host/orch/hostcore/executor"
 	"github.com/orch-host/orch/hostcore/shipping"
 	"github.com/orch-host/orch/hostcore/supervisor"
+	"github.com/orch-host/orch/hostcore/webtoken"
 )
 
 // Host is what the page shows and does.
@@ -37,7 +38,7 @@ type Host interface {
 // Options of [New].
 type Options struct {
 	Name, Version string
-	Token         string // "": the page is read-only
+	Token         *webtoken.Token // nil: the page is read-only
 	Links         []Link
 	// Private pages show nothing before the token has been entered.
 	Private bool
@@ -180,7 +181,7 @@ func (p *Page) show(w http.ResponseWriter, r *http.Request) {
 		v = p.view(r.Context())
 	}
 	v.Write = s != nil
-	v.Login = p.o.Token != "" && s == nil
+	v.Login = p.o.Token != nil && s == nil
 	v.Message = p.messages.find(r.URL.Query().Get("message"))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(s.fill(p.execute("page.html", v))) // a reader that has gone needs no answer
@@ -188,17 +189,15 @@ func (p *Page) show(w http.ResponseWriter, r *http.Request) {
 
 func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
-	given := r.PostFormValue("token")
-	if p.o.Token == "" || subtle.ConstantTimeCompare([]byte(given), []byte(p.o.Token)) != 1 {
-		select { // guessing is slow
-		case <-time.After(500 * time.Millisecond):
-		case <-r.Context().Done():
-		}
+	switch err := p.o.Token.Check(r.Context(), r.PostFormValue("token")); {
+	case errors.Is(err, webtoken.ErrBusy):
+		http.Error(w, err.Error(), http.StatusTooManyRequests)
+	case err != nil:
 		p.back(w, r, "That is not the token of host.http_token.")
-		return
+	default:
+		p.sessions.open(w)
+		p.back(w, r, "")
 	}
-	p.sessions.open(w)
-	p.back(w, r, "")
 }
 
 func (p *Page) logout(w http.ResponseWriter, r *http.Request) {

@@ -20,6 +20,7 @@ import (
 	"github.com/orch-host/orch/hostcore/progress"
 	"github.com/orch-host/orch/hostcore/shipping"
 	"github.com/orch-host/orch/hostcore/supervisor"
+	"github.com/orch-host/orch/hostcore/webtoken"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -142,7 +143,7 @@ func (s *site) do(method, path, form string, header http.Header) (int, string) {
 }
 
 func TestThePageShowsServicesStepsPluginsAndProblemsEscaped(t *testing.T) {
-	s := newSite(t, Options{Token: ""})
+	s := newSite(t, Options{})
 	code, text := s.do("GET", "/", "", nil)
 	for _, want := range []string{"blade7", "1.2.3", "ChatSetupWorkflow", "build_chat_image_activity", "created · 1.5s", "3 restarts", "queue x is not polled", "3 files · 12 lines · behind: 2KiB, 1.5s · 2 refused",
 		`href="http://localhost:3000"`, "&lt;script&gt;alert(1)&lt;/script&gt;"} {
@@ -161,7 +162,7 @@ func TestThePageShowsServicesStepsPluginsAndProblemsEscaped(t *testing.T) {
 }
 
 func TestOnlyWhoHasEnteredTheTokenChangesAnything(t *testing.T) {
-	s := newSite(t, Options{Token: "canary-token"})
+	s := newSite(t, Options{Token: webtoken.New("canary-token")})
 	csrf := "guessed"
 	form := func() string { return url.Values{"csrf": {csrf}}.Encode() }
 	start := func(header http.Header) int {
@@ -217,7 +218,7 @@ func TestOnlyWhoHasEnteredTheTokenChangesAnything(t *testing.T) {
 }
 
 func TestAPrivatePageShowsNothingBeforeTheToken(t *testing.T) {
-	s := newSite(t, Options{Token: "canary-token", Private: true})
+	s := newSite(t, Options{Token: webtoken.New("canary-token"), Private: true})
 	if code, text := s.do("GET", "/", "", nil); code != http.StatusOK || !strings.Contains(text, "Enter the token") || strings.Contains(text, "ChatSetupWorkflow") || strings.Contains(text, "3 restarts") {
 		t.Errorf("%d: %s", code, text)
 	}
@@ -230,7 +231,7 @@ func TestAPrivatePageShowsNothingBeforeTheToken(t *testing.T) {
 }
 
 func TestReadersGetWhatChangesAndNobodyIsAskedWhenNobodyLooks(t *testing.T) {
-	s := newSite(t, Options{Token: ""})
+	s := newSite(t, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	var readers []*bufio.Scanner
 	for range 3 {
