@@ -6,7 +6,8 @@ import (
 )
 
 // Redacted is the whole configuration under the keys of the file, for printing: secrets are masked, in [Secret] fields as
-// well as in the plugins' tables and in parameters, where the key tells; references stay as they are.
+// well as in the plugins' tables and in parameters, where the key tells, and passwords in URLs and connection strings;
+// references stay as they are.
 func (c *Config) Redacted() map[string]any {
 	return redactTable(shape(), reflect.ValueOf(*c))
 }
@@ -62,7 +63,7 @@ func redactValue(n *node, v reflect.Value) any {
 		}
 		items := []any{}
 		for i := range v.Len() {
-			items = append(items, v.Index(i).String())
+			items = append(items, maskText(v.Index(i).String()))
 		}
 		return items
 	case span:
@@ -75,6 +76,9 @@ func redactValue(n *node, v reflect.Value) any {
 		}
 		return nil
 	}
+	if v.Kind() == reflect.String {
+		return maskText(v.String())
+	}
 	return v.Interface()
 }
 
@@ -84,7 +88,7 @@ func redactFree(v any, hide bool) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k := range v {
-			out[k] = redactFree(v[k], hide || namesSecret(k) || namesSecrets(k))
+			out[k] = redactFree(v[k], hide || hides(k))
 		}
 		return out
 	case []any:
@@ -97,6 +101,7 @@ func redactFree(v any, hide bool) any {
 		if hide && v != "" && !isReference(v) {
 			return mask
 		}
+		return maskText(v)
 	case int64, float64:
 		if hide {
 			return mask

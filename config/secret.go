@@ -105,6 +105,56 @@ var (
 func namesSecret(key string) bool  { return secretWord.MatchString(words(key)) }
 func namesSecrets(key string) bool { return secretBags.MatchString(words(key)) }
 
+// secretLike are further keys whose values are not printed. They may hold other things too ("auth", "dsn"), so nothing is
+// refused for them.
+var secretLike = regexp.MustCompile(`(password|passwd|passphrase|pwd)s?$|(^|_)(pass|auth|authorization|credentials?|dsns?|conn(ection)?_?str(ing)?s?)$`)
+
+// hides tells whether what stands under a key is not printed.
+func hides(key string) bool {
+	return namesSecret(key) || namesSecrets(key) || secretLike.MatchString(words(key))
+}
+
+var (
+	authority = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#:@]*:`)                                                                                      // of "postgres://user:password@host/db", up to the password
+	port      = regexp.MustCompile(`^[0-9]*([/?#,]|$)`)                                                                                                           // or of "http://host:80/path", up to the port
+	bareDSN   = regexp.MustCompile(`^([^\s:/@]+:)\S+(@[a-z0-9]*\()`)                                                                                              // "user:password@tcp(host:3306)/db"
+	assigned  = regexp.MustCompile(`(?i)((?:pass|password|passwd|passphrase|pwd|secret|token|auth|(?:api|access|account|secret)[_-]?key)=)('[^']*'|[^\s;&,'"]+)`) // "host=db password=..."
+)
+
+// maskText masks the passwords that stand within a text: in URLs, and in the notations of connection strings.
+func maskText(s string) string {
+	if s == "" || isReference(s) {
+		return s
+	}
+	s = bareDSN.ReplaceAllString(s, "${1}"+mask+"${2}")
+	var out strings.Builder
+	at, begins := 0, authority.FindAllStringIndex(s, -1)
+	for i, begin := range begins {
+		rest := s[begin[1]:]
+		if i+1 < len(begins) {
+			rest = s[begin[1]:begins[i+1][0]]
+		}
+		if space := strings.IndexAny(rest, " \t\r\n"); space >= 0 {
+			rest = rest[:space]
+		}
+		if port.MatchString(rest) {
+			continue
+		}
+		end := -1
+		if path := strings.IndexAny(rest, "/?#"); path >= 0 {
+			end = strings.LastIndex(rest[:path], "@")
+		}
+		if end < 0 {
+			end = strings.LastIndex(rest, "@") // a password that should have been escaped
+		}
+		if end >= 0 {
+			out.WriteString(s[at:begin[1]] + mask)
+			at = begin[1] + end
+		}
+	}
+	return assigned.ReplaceAllString(out.String()+s[at:], "${1}"+mask)
+}
+
 func words(key string) string {
 	return strings.NewReplacer("-", "_", ".", "_", " ", "_").Replace(strings.ToLower(camel.ReplaceAllString(key, "${1}_$2")))
 }

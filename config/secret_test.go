@@ -140,3 +140,66 @@ params = { password = "env:P", context = "/srv" }
 		t.Error(diff)
 	}
 }
+
+func TestRedactedMasksPasswordsWithinTextsAndUnderOtherNames(t *testing.T) {
+	c := load(t, `
+[host]
+otlp_endpoint = "https://me:hunter2@collector:4318"
+[plugins.a.config]
+pwd = "hunter2"
+auth = "hunter2"
+passwd = "hunter2"
+smtpPass = "hunter2"
+PGPASSWORD = "hunter2"
+passphrase = "hunter2"
+credential = "hunter2"
+credentials = { one = "hunter2", two = ["hunter2"], three = 7 }
+headers = { Authorization = "Bearer hunter2", Accept = "text/plain" }
+connection_string = "Server=db;Password=hunter2"
+connectionString = "hunter2"
+database_dsn = "hunter2"
+dsn = "env:DSN"
+[plugins.b.config]
+url = "postgres://me:hunter2@db:5432/orch?sslmode=require"
+odd = "amqp://me:hun/ter2@hunter2@mq"
+two = "redis://:hunter2@a,http://b:80/p@q,redis://x:hunter2@c"
+mysql = "me:hunter2@tcp(db:3306)/orch"
+libpq = "host=db password=hunter2 user=me"
+quoted = "password='hunter2 hunter2' host=db"
+list = ["see https://me:hunter2@x/ and http://y:80/@"]
+plain = "http://db:8080/a@b?monkey=1"
+query = "http://db:8080/?api_key=hunter2&a=b"
+mail = "me@example.com: hello"
+author = "me"
+image = "registry:5000/a@sha256:abc"
+window = "10:30 to 11:30 @ home"
+[services.chat]
+workflow = "W"
+description = "see http://me:hunter2@wiki/"
+params = { repo = "https://me:hunter2@git/x" }
+`)
+	r := c.Redacted()
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leak := range []string{"hunter2", "hun/", "ter2"} {
+		if strings.Contains(string(data), leak) {
+			t.Errorf("leaks: %s", data)
+		}
+	}
+	config := func(group string) any { return r["plugins"].(map[string]any)[group].(map[string]any)["config"] }
+	masked := "***"
+	want := []any{
+		map[string]any{"pwd": masked, "auth": masked, "passwd": masked, "smtpPass": masked, "PGPASSWORD": masked, "passphrase": masked, "credential": masked,
+			"credentials": map[string]any{"one": masked, "two": []any{masked}, "three": masked}, "headers": map[string]any{"Authorization": masked, "Accept": "text/plain"},
+			"connection_string": masked, "connectionString": masked, "database_dsn": masked, "dsn": "env:DSN"},
+		map[string]any{"url": "postgres://me:***@db:5432/orch?sslmode=require", "odd": "amqp://me:***@mq", "two": "redis://:***@a,http://b:80/p@q,redis://x:***@c",
+			"mysql": "me:***@tcp(db:3306)/orch", "libpq": "host=db password=*** user=me", "quoted": "password=*** host=db", "list": []any{"see https://me:***@x/ and http://y:80/@"},
+			"plain": "http://db:8080/a@b?monkey=1", "query": "http://db:8080/?api_key=***&a=b", "mail": "me@example.com: hello", "author": "me", "image": "registry:5000/a@sha256:abc", "window": "10:30 to 11:30 @ home"},
+		"https://me:***@collector:4318",
+	}
+	if diff := cmp.Diff(want, []any{config("a"), config("b"), r["host"].(map[string]any)["otlp_endpoint"]}); diff != "" {
+		t.Error(diff)
+	}
+}
