@@ -27,6 +27,9 @@ func (c *checker) problem(p *keyPath, message, hint string) {
 
 var tableName = regexp.MustCompile(`^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$`)
 
+// maxTableName is how long the name of a service or a group may be.
+const maxTableName = 100
+
 func (c *checker) table(n *node, raw map[string]any, p *keyPath) map[string]any {
 	out := map[string]any{}
 	for _, key := range sortedKeys(raw) {
@@ -71,14 +74,14 @@ func (c *checker) unknown(n *node, key string, p, at *keyPath) {
 }
 
 func (c *checker) tableName(name string, p *keyPath) bool {
-	if tableName.MatchString(name) && len(name) <= 100 {
+	if tableName.MatchString(name) && len(name) <= maxTableName {
 		return true
 	}
 	hint := ""
-	if near := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(name, "-"), "-"); near != "" && len(near) <= 100 {
+	if near := strings.Trim(regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(name, "-"), "-"); near != "" && len(near) <= maxTableName {
 		hint = fmt.Sprintf("such as %q", near)
 	}
-	c.problem(p, "this name becomes part of workflow ids, queues and environment variables: letters, digits, and single '-' or '_' between them, 100 at the most", hint)
+	c.problem(p, fmt.Sprintf("this name becomes part of workflow ids, queues and environment variables: letters, digits, and single '-' or '_' between them, %d at the most", maxTableName), hint)
 	return false
 }
 

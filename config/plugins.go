@@ -1,5 +1,7 @@
 package config
 
+import "fmt"
+
 // Modes of [Plugins].Mode.
 const (
 	TrustStrict = "strict"
@@ -36,4 +38,16 @@ type Plugin struct {
 	AllowBreaking bool           `toml:"allow_breaking" doc:"Let a swap through that drops an activity, asks for a new input or drops an output."`
 	Disabled      bool           `toml:"disabled" doc:"Do not run this group."`
 	Config        map[string]any `toml:"config" doc:"Handed to the plugin, which says what may be in it: see 'host plugin info'. Strings of the form 'env:NAME' and 'file:/path' are replaced by what they refer to at hand-over; 'literal:' in front of a string keeps it as it is."`
+}
+
+// GroupProblem tells why no [plugins.<group>] table can have the name of a group; "" when one can.
+func GroupProblem(group string) string {
+	plugins := shape().field("plugins").node
+	switch {
+	case plugins.field(group) != nil:
+		return fmt.Sprintf("%q is a setting of [plugins] itself", group)
+	case !tableName.MatchString(group) || len(group) > maxTableName:
+		return fmt.Sprintf("%q is no name of a table: want letters, digits, and single '-' or '_' between them, %d at the most", group, maxTableName)
+	}
+	return ""
 }

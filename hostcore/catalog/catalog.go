@@ -242,6 +242,9 @@ func (c *Catalog) Configure(ctx context.Context, i *plugin.Instance) error {
 	group := i.Manifest.GetGroup()
 	g := c.o.Plugins.Groups[group]
 	g.Group = group
+	if problem := config.GroupProblem(group); problem != "" {
+		c.o.Logger.Warn("no table of orch.toml can configure this plugin: build it with another group", "plugin", i.Manifest.GetName(), "problem", problem)
+	}
 	table, err := g.ResolveConfig(config.Resolver{})
 	if err != nil {
 		return err

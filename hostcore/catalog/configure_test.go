@@ -1,9 +1,12 @@
 package catalog
 
 import (
+	"bytes"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -55,5 +58,28 @@ func TestAPluginThatRunsAsAnotherUserCanUseItsStateFolder(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(o.StateDir, "a")); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the plugin's own folder: %v, %v", info.Mode(), err)
+	}
+}
+
+func TestAPluginThatNoTableCanConfigureIsNamed(t *testing.T) {
+	for group, want := range map[string]string{"drain": "a setting of [plugins] itself", "a__b": "no name of a table", "databases": ""} {
+		var out bytes.Buffer
+		o := folders(t, group, "x")
+		o.Logger = slog.New(slog.NewTextHandler(&out, nil))
+		p, err := plugintest.Start(plugintest.NewServer(plugintest.Manifest(group, "1.0.0", "x")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Crash)
+		i, err := plugin.Connect(t.Context(), p, plugin.Binary{Source: "/plugins/a", Digest: "a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := New(o).Configure(t.Context(), i); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); want == "" && got != "" || !strings.Contains(got, want) || want != "" && !strings.Contains(got, "plugin="+group) {
+			t.Errorf("%s: the log has %q", group, got)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/orch-host/orch/config"
 	"github.com/orch-host/orch/hostcore/plugin"
 	"github.com/orch-host/orch/sdk/pluginv1"
 )
@@ -86,6 +87,9 @@ func describe(ctx context.Context, k *kit) error {
 		return err
 	}
 	k.manifest = m
+	if problem := config.GroupProblem(m.GetGroup()); problem != "" {
+		return pass("no table of orch.toml can configure it: %s; give it another group", problem)
+	}
 	return nil
 }
 

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"github.com/orch-host/orch/config"
 )
 
 //go:embed all:templates
@@ -105,6 +107,9 @@ func check(o *Options) (values, error) {
 	}
 	if !nameRE.MatchString(o.Name) || len(o.Name) > maxName {
 		return values{}, &UsageError{fmt.Sprintf("%q is no name for a plugin: want a lower-case letter, then letters and digits with single \"-\" between them, %d at the most; give one with --name", o.Name, maxName)}
+	}
+	if problem := config.GroupProblem(o.Name); problem != "" {
+		return values{}, &UsageError{fmt.Sprintf("%s, so no table of orch.toml could configure such a plugin: give another name with --name", problem)}
 	}
 	v := values{Name: o.Name, Module: o.Module, Activity: strings.ReplaceAll(o.Name, "-", "_") + "_hello"}
 	if v.Module == "" {

@@ -156,6 +156,8 @@ func TestWhatMakesNoSenseIsRefusedAndNothingIsWritten(t *testing.T) {
 		"a name that is none":           {Options{Dir: "My Plugin", Lang: "go"}, "give one with --name"},
 		"a name that orch.toml refuses": {Options{Dir: "my--plugin", Lang: "go"}, "give one with --name"},
 		"a name that ends with a dash":  {Options{Dir: "x", Name: "my-", Lang: "go"}, "give one with --name"},
+		"a setting of [plugins]":        {Options{Dir: "drain", Lang: "go"}, "a setting of [plugins] itself"},
+		"another one, given as a name":  {Options{Dir: "x", Name: "lock", Lang: "python"}, "another name with --name"},
 		"a module that go.mod refuses":  {Options{Dir: "x", Lang: "go", Module: "my module"}, "--module"},
 		"a version with more behind it": {Options{Dir: "x", Lang: "go", SDK: "v1.2.3 // x"}, "neither a version"},
 		"an SDK that is not there":      {Options{Dir: "x", Lang: "go", SDK: "/nowhere"}, "neither a version"},
