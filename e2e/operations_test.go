@@ -105,6 +105,9 @@ func TestInstallPutsEverythingInPlace(t *testing.T) {
 	if !strings.Contains(unit, "ExecStart=/opt/orch/bin/host ") || strings.Contains(unit, "@PREFIX@") {
 		t.Errorf("the unit starts something else:\n%s", unit)
 	}
+	if strings.Contains(unit, "SupplementaryGroups=") {
+		t.Error("the unit does not start where a group that it names is missing")
+	}
 	for _, path := range []string{"bin/host", "bin/devserver", "lib/orch/plugins/databases", "lib/orch/plugins/deploy"} {
 		info, err := os.Stat(filepath.Join(dir, "opt/orch", path))
 		if errors.Is(err, os.ErrNotExist) || info.Mode().Perm() != 0o755 {
