@@ -295,3 +295,11 @@ func TestTheGoExamplePasses(t *testing.T) {
 		t.Errorf("want every case to pass:\n%s", tell(r))
 	}
 }
+
+func TestAPluginThatNoTableCanConfigureIsRemarkedOn(t *testing.T) {
+	r := try(t, Options{Binary: wrapper(t, "drain")})
+	i := slices.IndexFunc(r.Cases, func(c Result) bool { return strings.Contains(c.Detail, `"drain" is a setting of [plugins] itself`) })
+	if i < 0 || r.Cases[i].Status != Pass || r.Failed != 0 {
+		t.Errorf("want a remark and no failure:\n%s", tell(r))
+	}
+}
