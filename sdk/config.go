@@ -81,7 +81,7 @@ func problemsOf(err error) (all []*pluginv1.Problem) {
 // that was put around a problem stays around its message.
 func flatten(err error) []problem {
 	var parts []error
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it takes the chain apart layer by layer
 	case *problem:
 		return []problem{*e}
 	case interface{ Unwrap() []error }:

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"crypto/rand"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,8 +71,8 @@ func TestABranchThatIsTooLargeIsRefused(t *testing.T) {
 	g := gitPush{url: f.URL + "/acme/shop.git", token: canaryToken, branch: "main", message: "x",
 		files: map[string]pushFile{"a.txt": {data: []byte("a")}}, limit: 1 << 20}
 	_, err := g.push(t.Context())
-	fail, ok := gitFailed(&settings{}, "acme/shop", "main", err).(*sdk.Error)
-	if err == nil || !ok || fail.Type != "InvalidRequest" || !fail.NonRetryable || !strings.Contains(fail.Message, "more than 1 MB") {
+	var fail *sdk.Error
+	if err == nil || !errors.As(gitFailed(&settings{}, "acme/shop", "main", err), &fail) || fail.Type != "InvalidRequest" || !fail.NonRetryable || !strings.Contains(fail.Message, "more than 1 MB") {
 		t.Errorf("%v, %+v", err, fail)
 	}
 	if f.Git("acme/shop", "rev-parse", "main") != head {
