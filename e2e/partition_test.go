@@ -24,9 +24,15 @@ type cable struct {
 // newCable leads to the server on a port.
 func newCable(t *testing.T, to int) *cable {
 	t.Helper()
-	n := &cable{port: freePort(t), gone: make(chan struct{}), conns: map[net.Conn]bool{}}
+	port := freePort(t)
+	return lay(t, listen(t, port), port, to)
+}
+
+// lay leads from a listener on a port to the server on another one.
+func lay(t *testing.T, l net.Listener, port, to int) *cable {
+	t.Helper()
+	n := &cable{port: port, gone: make(chan struct{}), conns: map[net.Conn]bool{}}
 	close(n.gone)
-	l := listen(t, n.port)
 	var carrying sync.WaitGroup
 	carrying.Go(func() {
 		for {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,6 +39,7 @@ type rig struct {
 	config  string
 	service string   // unique
 	env     []string // of the host, beside the usual
+	within  []string // a command that runs it elsewhere; none: here
 	port    int      // of Temporal
 }
 
@@ -156,7 +158,8 @@ func (o outcome) String() string {
 // command is the host binary with this rig's configuration and nothing of the
 // developer's environment.
 func (r *rig) command(args ...string) *exec.Cmd {
-	c := exec.Command(bin("host"), append([]string{"--config", r.config}, args...)...)
+	all := slices.Concat(r.within, []string{bin("host"), "--config", r.config}, args)
+	c := exec.Command(all[0], all[1:]...)
 	c.Dir = r.dir
 	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "LANG=C"}
 	if h := os.Getenv("DOCKER_HOST"); h != "" {
