@@ -155,6 +155,14 @@ func (o outcome) String() string {
 	return fmt.Sprintf("exit code %d\nstdout:\n%s\nstderr:\n%s", o.code, o.stdout, o.stderr)
 }
 
+// serverAway tells that a command could do nothing because Temporal was being
+// restarted: it was not there, or had not found its namespaces yet, or had not
+// heard from its hosts.
+func (o outcome) serverAway() bool {
+	return slices.ContainsFunc([]string{"no Temporal server answers", "Namespace default is not found", "nobody polls task queue"},
+		func(text string) bool { return strings.Contains(o.stderr, text) })
+}
+
 // command is the host binary with this rig's configuration and nothing of the
 // developer's environment.
 func (r *rig) command(args ...string) *exec.Cmd {
@@ -192,6 +200,9 @@ func (r *rig) host(args ...string) outcome {
 func (r *rig) expect(code int, args ...string) outcome {
 	r.t.Helper()
 	o := r.host(args...)
+	for end := time.Now().Add(patience); externalPort != 0 && o.code != code && o.serverAway() && time.Now().Before(end); o = r.host(args...) {
+		time.Sleep(time.Second) // as whoever reads the message would
+	}
 	if o.code != code {
 		r.t.Fatalf("host %s: want exit code %d, got %v", strings.Join(args, " "), code, o)
 	}

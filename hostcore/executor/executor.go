@@ -21,9 +21,10 @@ import (
 )
 
 const (
-	// activityPatience is how long a start waits for somebody who takes the
-	// activities: a plugin that is just being started will.
-	activityPatience = 5 * time.Second
+	// pollPatience is how long a start waits for somebody who polls: a plugin that
+	// is just being started will, and so will hosts whose polls the server has
+	// forgotten because it was restarted.
+	pollPatience = 5 * time.Second
 	// stopReason is what the original system wrote, and what people search for.
 	stopReason = "manual stop"
 	// searchAttribute finds the executions of one service.
@@ -161,7 +162,7 @@ func (e *Executor) start(ctx context.Context, s config.Service, workflowType, id
 	}
 	run := &Run{Service: s.Name, WorkflowID: id, Workflow: workflowType, TaskQueue: s.TaskQueue, Namespace: s.Namespace}
 	if !o.SkipPolled {
-		if err := e.polled(ctx, c, s, enumspb.TASK_QUEUE_TYPE_WORKFLOW); err != nil {
+		if err := e.awaitPolled(ctx, c, s, enumspb.TASK_QUEUE_TYPE_WORKFLOW); err != nil {
 			return nil, err
 		}
 		if err := e.placed(ctx, c, s); err != nil {
@@ -236,17 +237,11 @@ func (e *Executor) polled(ctx context.Context, c client.Client, s config.Service
 	return nil
 }
 
-// worked refuses a service whose workflow has activities, of which nobody takes
-// any. Of workflow types that are not ours nothing is known.
-func (e *Executor) worked(ctx context.Context, c client.Client, s config.Service, workflowType string) error {
-	anywhere := s.Placement == "" || s.Placement == config.PlacementAny
-	ours := slices.ContainsFunc(workflows.All(), func(d workflows.Definition) bool { return d.Name == workflowType && len(d.Activities) > 0 })
-	if !anywhere || !ours && workflowType != "pipeline/"+s.Pipeline {
-		return nil
-	}
+// awaitPolled is polled with patience.
+func (e *Executor) awaitPolled(ctx context.Context, c client.Client, s config.Service, kind enumspb.TaskQueueType) error {
 	var none *NotPolledError
-	for end := time.Now().Add(activityPatience); ; {
-		err := e.polled(ctx, c, s, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	for end := time.Now().Add(pollPatience); ; {
+		err := e.polled(ctx, c, s, kind)
 		if !errors.As(err, &none) || time.Now().After(end) {
 			return err
 		}
@@ -258,13 +253,24 @@ func (e *Executor) worked(ctx context.Context, c client.Client, s config.Service
 	}
 }
 
+// worked refuses a service whose workflow has activities, of which nobody takes
+// any. Of workflow types that are not ours nothing is known.
+func (e *Executor) worked(ctx context.Context, c client.Client, s config.Service, workflowType string) error {
+	anywhere := s.Placement == "" || s.Placement == config.PlacementAny
+	ours := slices.ContainsFunc(workflows.All(), func(d workflows.Definition) bool { return d.Name == workflowType && len(d.Activities) > 0 })
+	if !anywhere || !ours && workflowType != "pipeline/"+s.Pipeline {
+		return nil
+	}
+	return e.awaitPolled(ctx, c, s, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+}
+
 // placed refuses a service whose activities belong to hosts of which there is none.
 func (e *Executor) placed(ctx context.Context, c client.Client, s config.Service) error {
 	if s.Placement == "" || s.Placement == config.PlacementAny || s.Placement == config.PlacementAll {
 		return nil
 	}
 	s.TaskQueue = workflows.PlacedQueue(s.TaskQueue, s.Placement)
-	err := e.polled(ctx, c, s, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	err := e.awaitPolled(ctx, c, s, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 	var none *NotPolledError
 	if errors.As(err, &none) {
 		none.Placement = s.Placement

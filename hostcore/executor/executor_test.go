@@ -97,7 +97,10 @@ func (s *service) DescribeTaskQueue(_ context.Context, in *workflowservice.Descr
 	if s.server.idle && in.GetTaskQueueType() == enumspb.TASK_QUEUE_TYPE_ACTIVITY {
 		return r, nil
 	}
-	if at := s.server.polled; !at.IsZero() {
+	s.server.mu.Lock()
+	at := s.server.polled
+	s.server.mu.Unlock()
+	if !at.IsZero() {
 		if len(s.server.pollers) > 0 {
 			for _, identity := range s.server.pollers {
 				r.Pollers = append(r.Pollers, &taskqueuepb.PollerInfo{LastAccessTime: timestamppb.New(at), Identity: identity})
@@ -219,6 +222,23 @@ func TestAStartUsesTheServicesNamesAndParameters(t *testing.T) {
 	if o := s.started[0]; o.TaskQueue != "q" || o.WorkflowIDConflictPolicy != enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL {
 		t.Errorf("%+v", o)
 	}
+}
+
+func TestAStartWaitsForPollsThatARestartedServerHasForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		began := time.Now()
+		s.polled = began.Add(-2 * time.Minute)
+		go func() {
+			time.Sleep(3 * time.Second)
+			s.mu.Lock()
+			s.polled = time.Now()
+			s.mu.Unlock()
+		}()
+		if _, err := executor(s).Start(t.Context(), "knowledge_graph", StartOptions{}); err != nil || time.Since(began) < 3*time.Second {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+	})
 }
 
 func TestStartsThatAreRefused(t *testing.T) {
